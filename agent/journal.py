@@ -1,0 +1,171 @@
+"""The journal: every typed event of a call, in order, as JSON lines. Never media.
+
+What a person said or how they looked is written only when the journal was opened with ``personal``;
+otherwise the words are withheld and the rest (times, kinds, counts) stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from perception.context import Turn
+from perception.percept import Percept
+from perception.timebase import Nanos, as_seconds
+from policy.decision import Backchannel, Decision, Express, Speak, action_name
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measured number of one stage, in seconds unless the name ends in ``_count`` or ``_bytes``."""
+
+    name: str
+    value: float
+    reply: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the operator of the runtime should know, such as a lost sense."""
+
+    event: str
+    level: str = "info"
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision, and the reply it belongs to (0 if none)."""
+
+    decision: Decision
+    reply: int = 0
+    cue: str = ""
+
+
+Body = Percept | Turn | Decided | Metric | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. ``at`` is the instant on the call's clock when it became known."""
+
+    at: Nanos
+    body: Body
+
+
+Sink = Callable[[Event], None]
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """Return the event as one flat JSON object: ``t`` in seconds, ``type``, and the fields of its type.
+
+    Types: ``percept``, ``turn``, ``decision``, ``metric``, ``note``.
+    """
+    body = event.body
+    head: dict[str, Any] = {"t": _round(as_seconds(event.at))}
+    match body:
+        case Percept():
+            return head | {"type": "percept"} | percept_json(body)
+        case Turn():
+            return head | {
+                "type": "turn",
+                "speaker": body.speaker,
+                "text": body.text,
+                "start": _round(as_seconds(body.start)),
+                "end": _round(as_seconds(body.end)),
+                "cut": body.cut,
+            }
+        case Decided():
+            return head | {"type": "decision", "cue": body.cue, "reply": body.reply} | decision_json(body.decision)
+        case Metric():
+            return head | {"type": "metric", "name": body.name, "value": _round(body.value), "reply": body.reply}
+        case Note():
+            return head | {"type": "note", "event": body.event, "level": body.level, **body.data}
+
+
+def percept_json(percept: Percept) -> dict[str, Any]:
+    """Return a percept as JSON, its span in seconds."""
+    data = {k: _round(v) if isinstance(v, float) else v for k, v in percept.data.items()}
+    return {
+        "kind": percept.kind,
+        "label": percept.label,
+        "start": _round(as_seconds(percept.start)),
+        "end": _round(as_seconds(percept.end)),
+        "confidence": _round(percept.confidence),
+        "worker": percept.worker,
+        "data": {k: [_round(x) for x in v] if isinstance(v, tuple) else v for k, v in data.items()},
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """Return a decision as JSON: always ``action``, ``strategy``, ``emotion``, ``reason`` and ``evidence``."""
+    found: dict[str, Any] = {
+        "action": action_name(decision),
+        "strategy": decision.strategy if isinstance(decision, Speak) else None,
+        "emotion": decision.emotion if isinstance(decision, (Speak, Express)) else None,
+        "reason": decision.reason,
+        "confidence": _round(decision.confidence),
+        "evidence": [
+            {
+                "kind": p.kind,
+                "label": p.label,
+                "t": _round(as_seconds(p.end)),
+                "confidence": _round(p.confidence),
+                "worker": p.worker,
+            }
+            for p in decision.evidence
+        ],
+    }
+    match decision:
+        case Speak():
+            found |= {"text": decision.text, "tone": decision.tone}
+        case Backchannel():
+            found |= {"token": decision.token}
+        case Express():
+            found |= {"gesture": decision.gesture, "intensity": _round(decision.intensity)}
+    return found
+
+
+WORDS = ("label", "text", "evidence", "reason")
+"""Keys that can hold what a person said or how they looked."""
+
+
+class Journal:
+    """Writes events to an open text file, one JSON object per line.
+
+    Args:
+        out: where to write; flushed after every line.
+        personal: whether words, looks and reasons may be written.
+    """
+
+    def __init__(self, out: TextIO, *, personal: bool = False) -> None:
+        self._out = out
+        self._personal = personal
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        line = as_json(event)
+        if not self._personal:
+            line = withhold(line)
+        self._out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._out.flush()
+
+
+def withhold(line: dict[str, Any]) -> dict[str, Any]:
+    """Return ``line`` without what a person said or how they looked.
+
+    Labels of ``transcript`` and ``partial`` percepts, texts, reasons and evidence go; so do the data of
+    percepts. Kinds, times and numbers of the runtime stay.
+    """
+    if line["type"] in ("metric", "note"):
+        return line
+    kept = {k: v for k, v in line.items() if k not in WORDS and k != "data"}
+    if "text" in line:
+        kept["words_count"] = len(str(line["text"]).split())
+    return kept
+
+
+def _round(value: float) -> float:
+    return round(value, 4)

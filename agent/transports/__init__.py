@@ -1,0 +1,73 @@
+"""The contract of a transport, and how to add one.
+
+One module here (or any importable module, named with its dots) is one way in. It needs::
+
+    def load(**options: Any) -> Door
+
+A :class:`Door` waits for callers and hands each of them to ``answer`` as a :class:`Transport`. Media come
+in stamped with the call's clock; actions go out. Held by ``tests/test_transport_contract.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from agent.action import Action
+from agent.clock import Clock
+from agent.journal import Event
+from perception.media import Media
+from perception.timebase import Nanos
+
+Feed = Callable[[Media], None]
+"""Hands one piece of media to the call; never blocks and never raises."""
+
+
+class Hangup(Exception):
+    """The caller is gone, or hung up; the call ends in good order."""
+
+
+class Transport(Protocol):
+    """One caller."""
+
+    @property
+    def call_id(self) -> str:
+        """A random name for the call, in logs and in the journal."""
+        ...
+
+    @property
+    def senses(self) -> frozenset[str] | None:
+        """Names of the workers that the caller allows, or ``None`` for all. May change in mid-call."""
+        ...
+
+    async def receive(self, feed: Feed, clock: Clock) -> None:
+        """Feed the caller's media until they hang up; stamps start at about 0 on ``clock``."""
+        ...
+
+    async def send(self, action: Action) -> None:
+        """Carry out an action. ``PlayAudio`` waits while more than 200 ms is still unplayed."""
+        ...
+
+    def played(self, reply: int) -> Nanos:
+        """How much sound of ``reply`` has left towards the person's ears so far."""
+        ...
+
+    def tell(self, event: Event) -> None:
+        """Show the caller an event of the call (percept, decision, turn, metric). Never blocks."""
+        ...
+
+    async def close(self) -> None:
+        """Free everything; may be called twice."""
+        ...
+
+
+Answer = Callable[[Transport], Awaitable[None]]
+"""Runs one call to its end. Returns, never raises for what one caller did."""
+
+
+class Door(Protocol):
+    """Where callers come in."""
+
+    async def open(self, answer: Answer) -> None:
+        """Let callers in until cancelled (or, for a file, until it has been played)."""
+        ...

@@ -1,0 +1,1 @@
+"""SENSE: media in, percepts out. Synchronous; imports no asyncio, no clock, and nothing of agent or policy."""

@@ -1,0 +1,1 @@
+"""THINK: what is known in, decisions out. Imports perception only."""
