@@ -62,17 +62,22 @@ class SystemClock:
 
 
 class VirtualClock:
-    """Time that jumps.
+    """Time that jumps to the next timer when nothing can run.
+
+    With fixed costs the end of a piece of work is known when it begins, so time goes on up to that
+    instant while the work still runs in its thread, and waits for it there: two cores are both busy, and
+    the order of events is the same on every machine. Without fixed costs time stands still until the
+    work is done and is then charged what it really took.
 
     Args:
-        costs: time to charge per label of :meth:`working`, for runs that must repeat exactly; a label
-            that is not in it costs nothing. ``None`` charges what the work really took.
+        costs: time to charge per label of :meth:`working`; a label that is not in it costs nothing.
+            ``None`` charges what the work really took.
     """
 
     def __init__(self, costs: Mapping[str, Nanos] | None = None) -> None:
         self._now: Nanos = 0
-        self._in_flight = 0
         self._costs = costs
+        self._in_flight: dict[object, Nanos] = {}
 
     def now(self) -> Nanos:
         """Return the virtual time."""
@@ -84,36 +89,44 @@ class VirtualClock:
 
     @asynccontextmanager
     async def working(self, label: str) -> AsyncIterator[None]:
-        """Hold time still, then charge the cost of ``label``."""
-        self._in_flight += 1
+        """Hold time back until the work is done, and charge the cost of ``label``, also when it raises."""
+        token = object()
         began = time.perf_counter_ns()
+        due = self._now
+        if self._costs is not None:
+            due += self._costs.get(label, 0) + zlib.crc32(label.encode()) % _JITTER_NS
+        self._in_flight[token] = due
         try:
             yield
-        finally:
-            self._in_flight -= 1
-        if self._costs is None:
-            cost = time.perf_counter_ns() - began
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            await self._charge(token, due, began)
+            raise
         else:
-            cost = self._costs.get(label, 0) + zlib.crc32(label.encode()) % _JITTER_NS
-        await self.sleep_until(self._now + cost)
+            await self._charge(token, due, began)
+        finally:
+            self._in_flight.pop(token, None)
+
+    async def _charge(self, token: object, due: Nanos, began: Nanos) -> None:
+        del self._in_flight[token]
+        if self._costs is None:
+            due = self._now + time.perf_counter_ns() - began
+        await self.sleep_until(due)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run ``main`` on an event loop that lives in this time.
-
-        Raises:
-            RuntimeError: everything waits, nothing is in flight and no timer is set: a deadlock.
-        """
+        """Run ``main`` on an event loop that lives in this time."""
         with asyncio.Runner(loop_factory=lambda: _VirtualLoop(self)) as runner:
             return runner.run(main)
 
-    @property
-    def idle(self) -> bool:
-        """Whether no work is in flight."""
-        return self._in_flight == 0
-
-    def jump(self, by: Nanos) -> None:
-        """Move time on. Only the event loop does this."""
-        self._now += max(1, by)
+    def jump(self, by: Nanos) -> bool:
+        """Move time on, not past the end of work in flight; return whether it moved. For the event loop only."""
+        target = self._now + max(1, by)
+        if self._in_flight:
+            target = min(target, *self._in_flight.values())
+        moved = target > self._now
+        self._now = max(self._now, target)
+        return moved
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
@@ -134,9 +147,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        if timeout is None or not self._clock.idle:
+        if timeout is None or not self._clock.jump(round(timeout * SECOND)):
             return super().select(None)
-        self._clock.jump(round(timeout * SECOND))
         return []
 
 

@@ -11,6 +11,7 @@ in stamped with the call's clock; actions go out. Held by ``tests/test_transport
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.action import Action
@@ -19,12 +20,29 @@ from agent.journal import Event
 from perception.media import Media
 from perception.timebase import Nanos
 
-Feed = Callable[[Media], None]
-"""Hands one piece of media to the call; never blocks and never raises."""
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A wish of the caller that is neither seen nor heard.
+
+    Attributes:
+        kind: ``stop`` (be quiet now), ``push_to_talk`` (with ``enabled`` and ``held``), or ``senses`` (the
+            transport's ``senses`` have changed).
+        enabled: whether push-to-talk is on.
+        held: whether its button is down.
+    """
+
+    kind: str
+    enabled: bool = False
+    held: bool = False
+
+
+Feed = Callable[[Media | Signal], None]
+"""Hands one piece of media, or a signal, to the call; never blocks and never raises."""
 
 
 class Hangup(Exception):
-    """The caller is gone, or hung up; the call ends in good order."""
+    """The caller is gone: nobody listens any more, the call ends at once and in good order."""
 
 
 class Transport(Protocol):
@@ -41,7 +59,11 @@ class Transport(Protocol):
         ...
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
-        """Feed the caller's media until they hang up; stamps start at about 0 on ``clock``."""
+        """Feed the caller's media, stamped on ``clock``.
+
+        Returns when the media are over but the caller still listens (a file), so that a last reply may be
+        given. Raises :class:`Hangup` when the caller is gone.
+        """
         ...
 
     async def send(self, action: Action) -> None:
@@ -50,6 +72,10 @@ class Transport(Protocol):
 
     def played(self, reply: int) -> Nanos:
         """How much sound of ``reply`` has left towards the person's ears so far."""
+        ...
+
+    def first_out(self, reply: int) -> Nanos | None:
+        """When, on the call's clock, the first sound of ``reply`` left; ``None`` before that."""
         ...
 
     def tell(self, event: Event) -> None:

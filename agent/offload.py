@@ -1,0 +1,72 @@
+"""One thread of one's own, for blocking work off the event loop.
+
+Unlike the executors of the standard library, a thread that hangs can be left behind: it is a daemon and
+does not keep the process alive. Nothing here ever uses the event loop's default executor, which aiortc
+needs for its own encoders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class Thread:
+    """A worker thread that runs one function after another.
+
+    Args:
+        name: shown by debuggers and ``top -H``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Run ``function(*args)`` in the thread and return what it returns, or raise what it raises.
+
+        A cancelled wait leaves the function running to its end; later jobs wait for it.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put((future, function, args))
+        return await future
+
+    def close(self, wait_s: float = 0.0) -> bool:
+        """Ask the thread to end after its present job; wait for that up to ``wait_s``; return whether it ended."""
+        self._jobs.put(None)
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, function, args = job
+            if future.cancelled():
+                continue
+            result: Any = None
+            error: BaseException | None = None
+            try:
+                result = function(*args)
+            except BaseException as exc:
+                error = exc
+            try:
+                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+            except RuntimeError:
+                return  # the loop is closed: nobody waits any more
+            del job, future, function, args, result, error
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
