@@ -57,6 +57,8 @@ class Playout:
         self._pieces: deque[_Piece] = deque()
         self._queued = 0
         self._held = False
+        self._held_reply: int | None = None
+        self._closed = False
         self._rising = False
         self._tail: Samples | None = None
         self._taken: dict[int, int] = {}
@@ -90,15 +92,15 @@ class Playout:
 
         Returns at once, and forgets the sound, if the reply is or gets stopped.
         """
-        if reply in self._stopped:
+        if self._stale(reply):
             return
         samples = self._convert(chunk, reply)
         for begin in range(0, len(samples), self._piece):
             piece = samples[begin : begin + self._piece]
-            while reply not in self._stopped and self._queued + len(piece) > self._capacity:
+            while not self._stale(reply) and self._queued + len(piece) > self._capacity:
                 self._room.clear()
                 await self._room.wait()
-            if reply in self._stopped:
+            if self._stale(reply):
                 return
             self._append(piece, reply)
 
@@ -114,8 +116,8 @@ class Playout:
             out[:filled] = self._tail[:filled]
             self._tail = self._tail[filled:] if filled < len(self._tail) else None
         heard = filled > 0
-        while filled < n and not self._held:
-            if not self._pieces and not self._flush():
+        while filled < n:
+            if self._pausing() or (not self._pieces and not self._flush()):
                 break
             filled += self._move(out[filled:])
             heard = True
@@ -130,24 +132,49 @@ class Playout:
         if self._converter is not None and self._converter.reply == reply:
             self._converter = None
         front = self._pieces[0].reply if self._pieces else None
-        if front == reply and not self._held and self._taken.get(reply):
+        if front == reply and not self._pausing() and self._taken.get(reply):
             self._tail = self._faded()
+        if self._held_reply == reply:
+            self._held, self._held_reply = False, None
         self._pieces = deque(p for p in self._pieces if p.reply != reply)
         self._queued = sum(len(p.samples) for p in self._pieces)
         if not self._pieces and self._tail is None:
             self._quiet.set()
         self._room.set()
 
-    def hold(self, held: bool) -> None:
-        """Pause, or go on where it paused. Silence goes out meanwhile and nothing is lost."""
-        if held and not self._held and self._pieces and self._taken.get(self._pieces[0].reply):
+    def hold(self, held: bool, reply: int | None = None) -> None:
+        """Pause, or go on where it paused. Silence goes out meanwhile and nothing is lost.
+
+        With ``reply`` only that reply is held, and stopping it lets the next one through.
+        """
+        was = self._pausing()
+        started = bool(self._pieces) and self._taken.get(self._pieces[0].reply, 0) > 0
+        self._held, self._held_reply = held, reply if held else None
+        if self._pausing() and not was and started:
             self._tail = self._faded()
-        self._rising = self._held and not held
-        self._held = held
+        self._rising = was and not self._pausing() and started
+
+    def close(self) -> None:
+        """Forget everything and release all who wait; what is put later is forgotten too."""
+        self._closed = True
+        self._pieces.clear()
+        self._queued = 0
+        self._tail = self._converter = None
+        self._quiet.set()
+        self._room.set()
 
     def played(self, reply: int) -> Nanos:
         """How much sound of ``reply`` has been taken; of the last 256 replies."""
         return from_ticks(self._taken.get(reply, 0), self._rate_hz)
+
+    def _stale(self, reply: int) -> bool:
+        return self._closed or reply in self._stopped
+
+    def _pausing(self) -> bool:
+        """Whether what is next must wait."""
+        if not self._held or self._held_reply is None:
+            return self._held
+        return bool(self._pieces) and self._pieces[0].reply == self._held_reply
 
     def _convert(self, chunk: AudioChunk, reply: int) -> Samples:
         if chunk.rate_hz == self._rate_hz:

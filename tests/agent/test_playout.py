@@ -124,6 +124,39 @@ def test_hold_pauses_and_loses_nothing() -> None:
     run(main())
 
 
+def test_stopping_a_held_reply_lets_the_next_one_through() -> None:
+    async def main() -> None:
+        playout = Playout()
+        await playout.put(ramp(4 * FRAME), 1)
+        playout.take(FRAME)
+        playout.hold(True, 1)
+        playout.take(FRAME)
+        assert playout.take(FRAME) is None
+        playout.stop(1)
+        await playout.put(ramp(FRAME, 9), 2)
+        heard = playout.take(FRAME)
+        assert heard is not None
+        assert np.allclose(heard, ramp(FRAME, 9).samples)
+
+    run(main())
+
+
+def test_close_releases_the_waiter_and_takes_nothing_more() -> None:
+    async def main() -> None:
+        playout = Playout()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(playout.put(ramp(RATE), 1))
+            await settle()
+            playout.close()
+            await settle()
+            assert task.done()
+        await playout.put(ramp(RATE), 2)
+        assert playout.take(FRAME) is None
+        assert playout.idle
+
+    run(main())
+
+
 def test_first_sample_is_announced_once_per_reply() -> None:
     async def main() -> None:
         playout = Playout()
