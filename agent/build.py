@@ -1,0 +1,178 @@
+"""From names to objects: the only module that imports workers, policies, voices and transports.
+
+A name without a dot is a module in the folder of its kind; with dots it is anything importable.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from agent import models
+from agent.clock import Clock, SystemClock, timestamp
+from agent.config import Config, ConfigError, Use
+from agent.journal import Journal, Sink
+from agent.loop import Call
+from agent.parts import Parts
+from agent.transports import Door, Transport
+from agent.voices import Voice
+from perception.workers import Resolve, WorkerFactory
+from policy.backends import Policy
+
+log = structlog.get_logger(__name__)
+
+KINDS = {
+    "worker": "perception.workers",
+    "policy": "policy.backends",
+    "voice": "agent.voices",
+    "transport": "agent.transports",
+}
+
+
+def available(kind: str) -> list[str]:
+    """Return the names of the modules of ``kind``: worker, policy, voice or transport."""
+    package = importlib.import_module(KINDS[kind])
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+
+
+def loader(kind: str, name: str) -> Callable[..., Any]:
+    """Return the ``load`` function of a part.
+
+    Raises:
+        ConfigError: there is no such module, or it has no ``load``.
+    """
+    dotted = name if "." in name else f"{KINDS[kind]}.{name}"
+    try:
+        module = importlib.import_module(dotted)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (dotted == error.name or dotted.startswith(f"{error.name}.")):
+            known = ", ".join(available(kind))
+            raise ConfigError(f"there is no {kind} {name!r}; there are: {known}, or a dotted module name") from None
+        raise ConfigError(f"{kind} {name!r} needs the package {error.name!r}; install it") from error
+    load = getattr(module, "load", None)
+    if not callable(load):
+        raise ConfigError(f"{kind} {name!r}: module {dotted} has no load() function")
+    found: Callable[..., Any] = load
+    return found
+
+
+def _make(kind: str, part: Use, **given: Any) -> Any:
+    try:
+        return loader(kind, part.use)(**given, **part.options)
+    except TypeError as error:
+        if "unexpected keyword argument" in str(error):
+            raise ConfigError(f"{kind} {part.use!r}: {error}") from error
+        raise
+
+
+def workers(parts: Iterable[Use], resolve: Resolve) -> list[WorkerFactory]:
+    """Load the workers, in order."""
+    return [_make("worker", part, resolve=resolve) for part in parts]
+
+
+def policy(part: Use, resolve: Resolve) -> Policy:
+    """Load the policy."""
+    made: Policy = _make("policy", part, resolve=resolve)
+    return made
+
+
+def voice(part: Use, resolve: Resolve) -> Voice:
+    """Load the voice."""
+    made: Voice = _make("voice", part, resolve=resolve)
+    return made
+
+
+def door(part: Use) -> Door:
+    """Load a transport."""
+    made: Door = _make("transport", part)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Loaded weights, and what it takes to hold a call with them. A context manager: closes them at the end."""
+
+    config: Config
+    parts: Parts
+
+    async def answer(
+        self, transport: Transport, clock: Clock | None = None, sinks: Sequence[Sink] = (), *, guard: bool = True
+    ) -> None:
+        """Hold one call to its end. With ``guard``, what went wrong in it is logged and does not raise."""
+        with _journal(self.config, transport.call_id) as journal:
+            every = (*sinks, journal) if journal is not None else tuple(sinks)
+            try:
+                await Call(transport, self.parts, clock or SystemClock(), every).run()
+            except Exception as error:
+                if not guard:
+                    raise
+                log.error("call_failed", call=transport.call_id, exc_info=error)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the names of what is loaded, for the page and for ``/readyz``."""
+        return {
+            "policy": self.parts.policy.name,
+            "voice": self.parts.voice.name,
+            "workers": [w.name for w in self.parts.workers],
+        }
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.parts.policy.close()
+        self.parts.voice.close()
+
+
+def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
+    """Load everything that the configuration names.
+
+    Raises:
+        ConfigError: a part is not known or does not take its options.
+        agent.models.ModelMissing: an embedded model is not there; the message says how to get it.
+    """
+    resolve = resolve or models.resolve
+    return Runtime(
+        config,
+        Parts(
+            workers=workers(config.workers, resolve),
+            policy=policy(config.policy, resolve),
+            voice=voice(config.voice, resolve),
+            options=config.call,
+        ),
+    )
+
+
+class _OpenJournal(AbstractContextManager["Journal | None"]):
+    def __init__(self, path: Path, personal: bool) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self._journal = Journal(self._file, personal=personal)
+
+    def __enter__(self) -> Journal:
+        return self._journal
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _journal(config: Config, call_id: str) -> AbstractContextManager[Journal | None]:
+    if not config.journal.directory:
+        return nullcontext()
+    folder = Path(config.journal.directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = timestamp().replace(":", "").replace(".", "")
+        return _OpenJournal(folder / f"{stamp}-{call_id}.jsonl", config.journal.personal)
+    except OSError as error:
+        log.error("journal_failed", folder=str(folder), error=str(error), fix="the call goes on without a journal")
+        return nullcontext()

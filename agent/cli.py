@@ -1,0 +1,219 @@
+"""The command line: ``agent serve | replay | models | doctor | list``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent import build, config, doctor, logs, models
+from agent.clock import Clock, SystemClock, VirtualClock
+from agent.journal import Event, Note, as_json
+from agent.media_file import MediaError
+from agent.story import Story
+from agent.transports import Door, Transport
+from perception.timebase import as_seconds, seconds
+
+FAILED, USAGE, NO_MODELS, NO_MEDIA = 1, 2, 3, 4
+
+EPILOG = """\
+examples:
+  agent serve                        the live call, on http://127.0.0.1:8080
+  agent serve --port 9000            the same on another port
+  agent replay clip.mp4              a file becomes the caller; prints the story of the call
+  agent replay clip.mp4 --json       the same as JSON lines
+  agent replay clip.mp4 --audio-out talk.wav   also writes what both said (left: caller, right: agent)
+  agent models fetch                 get the embedded models (once; offline afterwards)
+  agent doctor                       check this machine and say what to do
+
+exit codes: 0 all went well; 1 something failed; 2 wrong usage or configuration; 3 models are missing or
+altered; 4 the media file cannot be used.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logs.configure(json_lines=getattr(options, "log_json", False), verbose=options.verbose)
+    try:
+        code: int = options.run(options)
+    except config.ConfigError as error:
+        return _fail(USAGE, error)
+    except models.ModelError as error:
+        return _fail(NO_MODELS, error)
+    except MediaError as error:
+        return _fail(NO_MEDIA, error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    return code
+
+
+def _fail(code: int, error: Exception) -> int:
+    print(f"agent: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent",
+        description="Rapport: an empathetic agent that sees, hears, and decides when to speak.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="open the live call in the browser")
+    _config_option(serve)
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine only)")
+    serve.add_argument("--port", type=int, help="TCP port (default: 8080)")
+    serve.add_argument("--log-json", action="store_true", help="log JSON lines instead of text")
+    serve.set_defaults(run=_serve)
+
+    replay = commands.add_parser("replay", help="let a video or audio file be the caller, and print what happens")
+    _config_option(replay)
+    replay.add_argument("file", type=Path, metavar="FILE", help="any video or audio file")
+    replay.add_argument("--json", action="store_true", help="one JSON object per line instead of a story")
+    replay.add_argument("--audio-out", type=Path, metavar="WAV", help="write the talk: left caller, right agent")
+    replay.add_argument("--realtime", action="store_true", help="at the pace of life instead of as fast as possible")
+    replay.add_argument(
+        "--measured", action="store_true", help="charge work what it takes here, not the configured fixed costs"
+    )
+    replay.set_defaults(run=_replay)
+
+    store = commands.add_parser("models", help="the embedded models: list, fetch, verify")
+    verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("list", help="name, size, licence and state of every model").set_defaults(run=_models_list)
+    fetch = verbs.add_parser("fetch", help="get what is missing; resumes, verifies, and works offline afterwards")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all of the default set)")
+    fetch.add_argument("--test-clips", action="store_true", help="also the clips that the tests use")
+    fetch.set_defaults(run=_models_fetch)
+    verify = verbs.add_parser("verify", help="compare every file with its checksum")
+    verify.add_argument("names", nargs="*", metavar="NAME")
+    verify.set_defaults(run=_models_verify)
+
+    check = commands.add_parser("doctor", help="check models, devices, port and cores, and say what to do")
+    _config_option(check)
+    check.set_defaults(run=_doctor)
+    commands.add_parser("list", help="what can be configured: workers, policies, voices, transports").set_defaults(
+        run=_list
+    )
+    return parser
+
+
+def _config_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="TOML", help="configuration file (default: built in)")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import server
+
+    loaded = config.load(options.config)
+    loaded = config.override_server(loaded, host=options.host, port=options.port)
+    server.serve(loaded)
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    loaded = config.load(options.config)
+    door = build.door(
+        config.Use(
+            "replay",
+            {
+                "path": options.file,
+                "tail_s": as_seconds(loaded.replay.tail),
+                "output": options.audio_out,
+            },
+        )
+    )
+    call = config.for_replay(loaded)
+    story = Story()
+
+    def sink(event: Event) -> None:
+        if options.json:
+            if not isinstance(event.body, Note):
+                print(json.dumps(as_json(event), ensure_ascii=False))
+            return
+        line = story.line(event)
+        if line is not None:
+            print(line, flush=True)
+
+    with build.runtime(call) as runtime:
+        failures: list[Exception] = []
+
+        async def talk(door: Door, clock: Clock) -> None:
+            async def answer(transport: Transport) -> None:
+                try:
+                    await runtime.answer(transport, clock, [sink], guard=False)
+                except Exception as error:
+                    failures.append(error)
+
+            await door.open(answer)
+
+        if options.realtime:
+            asyncio.run(talk(door, SystemClock()))
+        else:
+            costs = None if options.measured else {k: seconds(v) for k, v in loaded.replay.costs.items()}
+            clock = VirtualClock(costs)
+            clock.run(talk(door, clock))
+        for failure in failures:
+            media = _media_error(failure)
+            if media is not None:
+                raise media
+            raise failure
+    for note in getattr(door, "notes", ()):
+        print(f"agent: {options.file}: {note}", file=sys.stderr)
+    return 0
+
+
+def _media_error(error: BaseException) -> MediaError | None:
+    if isinstance(error, MediaError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for e in error.exceptions if (found := _media_error(e))), None)
+    return None
+
+
+def _models_list(_: argparse.Namespace) -> int:
+    for line in models.listing():
+        print(line)
+    return 0
+
+
+def _models_fetch(options: argparse.Namespace) -> int:
+    models.fetch(options.names or None, progress=True)
+    if options.test_clips:
+        models.fetch_clips(progress=True)
+    return 0
+
+
+def _models_verify(options: argparse.Namespace) -> int:
+    for line in models.verify(options.names or None):
+        print(line)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    findings = doctor.examine(config.load(options.config))
+    for finding in findings:
+        print(f"{finding.state:<5} {finding.name:<18} {finding.what}")
+        if finding.fix:
+            print(f"      {'':<18} -> {finding.fix}")
+    return FAILED if any(f.state == "fail" for f in findings) else 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    for kind in build.KINDS:
+        print(f"{kind:<10} {', '.join(build.available(kind))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""Configuration: TOML to frozen dataclasses. The only module that reads the environment.
+
+People write seconds and names; the fields say what they mean. A key that is not known stops the start with
+the file, the key, and the nearest key that is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from agent.parts import CallOptions
+from agent.reply import ReplyOptions
+from agent.senses import SensesOptions
+from agent.turns import TurnOptions
+from perception.context import Bounds
+from perception.timebase import SECOND, Nanos, seconds
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names the file, the key and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One part to load: the name of its module, and the options of its ``load``."""
+
+    use: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The door.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port of page, signalling, health and metrics.
+        max_calls: calls at the same time; one more gets 503.
+        consent: ``required``: nothing is perceived before the page's consent; ``given``: the embedding
+            application has asked already.
+        ice_servers: STUN or TURN URLs; none by default, so that no socket opens by itself.
+        allowed_origins: further origins whose pages may call.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_calls: int = 1
+    consent: str = "required"
+    ice_servers: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalConfig:
+    """The journal on disk.
+
+    Attributes:
+        directory: folder for one JSON-lines file per call; empty for none.
+        personal: whether words and looks may be written into it.
+    """
+
+    directory: str = ""
+    personal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """Replaying a file.
+
+    Attributes:
+        tail: silence fed after the end of the file, seconds.
+        costs: fixed cost in seconds of one piece of work per label (a worker's name, ``policy``,
+            ``voice``, ``prepare``); with these a replay happens the same way every time. Empty: measured.
+    """
+
+    tail: Nanos = 3 * SECOND
+    costs: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "vad": 0.001,
+            "asr": 0.2,
+            "prosody": 0.01,
+            "turn": 0.06,
+            "face": 0.03,
+            "gesture": 0.02,
+            "scene": 0.002,
+            "policy": 0.05,
+            "prepare": 0.2,
+            "voice": 0.03,
+            "decode": 0.0,
+        }
+    )
+
+
+DEFAULT_WORKERS = ("vad", "asr", "turn", "prosody", "face", "gesture", "scene")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be configured. ``configs/default.toml`` says the same in TOML."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    workers: tuple[Use, ...] = field(default_factory=lambda: tuple(Use(name) for name in DEFAULT_WORKERS))
+    policy: Use = field(default_factory=lambda: Use("compact"))
+    voice: Use = field(default_factory=lambda: Use("hibari"))
+    call: CallOptions = field(default_factory=CallOptions)
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+
+
+def load(path: Path | None = None) -> Config:
+    """Read a configuration file; without one, ``RAPPORT_CONFIG``, or else the built-in defaults.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or has an unknown key or a value of a wrong type.
+    """
+    if path is None:
+        named = os.environ.get("RAPPORT_CONFIG")
+        if not named:
+            return Config()
+        path = Path(named)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name an existing file with --config") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is no valid TOML: {error}") from None
+    return parse(table, str(path))
+
+
+def parse(table: Mapping[str, Any], where: str) -> Config:
+    """Turn a TOML table into a :class:`Config`; ``where`` names the file in errors."""
+    config: Config = _fill(Config, table, where, "")
+    if config.server.consent not in ("required", "given"):
+        raise ConfigError(f"{where}: server.consent is {config.server.consent!r}, expected 'required' or 'given'")
+    if not 0 <= config.server.port <= 65535:
+        raise ConfigError(f"{where}: server.port is {config.server.port}, expected 0 to 65535")
+    if config.server.max_calls < 1:
+        raise ConfigError(f"{where}: server.max_calls is {config.server.max_calls}, expected 1 or more")
+    names = [w.use for w in config.workers]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{where}: worker {name!r} is listed twice")
+    return config
+
+
+_NESTED = (ServerConfig, CallOptions, JournalConfig, ReplayConfig, TurnOptions, SensesOptions, Bounds, ReplyOptions)
+
+
+def _fill(kind: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
+    hints = get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
+            raise ConfigError(f"{where}: unknown key {prefix}{key}{hint}")
+    durations = _durations(kind)
+    return kind(
+        **{
+            key: _value(hints[key], value, where, f"{prefix}{key}", duration=key in durations)
+            for key, value in table.items()
+        }
+    )
+
+
+def _value(hint: Any, value: Any, where: str, name: str, *, duration: bool) -> Any:
+    if hint in _NESTED:
+        return _fill(hint, _expect(value, dict, where, name, "a table"), where, f"{name}.")
+    if hint is Use:
+        return _use(value, where, name)
+    origin = get_origin(hint)
+    if origin is tuple and get_args(hint)[0] is Use:
+        return tuple(_use(v, where, name) for v in _expect(value, list, where, name, "a list"))
+    if origin is tuple:
+        items = _expect(value, list, where, name, "a list of strings")
+        return tuple(_expect(v, str, where, name, "a list of strings") for v in items)
+    if origin is frozenset:
+        return frozenset(_expect(value, list, where, name, "a list of strings"))
+    if origin is not None and issubclass(origin, Mapping):
+        return dict(_expect(value, dict, where, name, "a table"))
+    if hint is bool:
+        return _expect(value, bool, where, name, "true or false")
+    if isinstance(value, bool):
+        raise ConfigError(f"{where}: {name} is {value!r}, expected {_word(hint)}")
+    if duration:
+        return seconds(_expect(value, (int, float), where, name, "a number of seconds"))
+    if hint is float:
+        return float(_expect(value, (int, float), where, name, "a number"))
+    return _expect(value, hint, where, name, _word(hint))
+
+
+def _use(value: Any, where: str, name: str) -> Use:
+    if isinstance(value, str):
+        return Use(value)
+    table = dict(_expect(value, dict, where, name, "a name or a table with `use`"))
+    use = table.pop("use", None)
+    if not isinstance(use, str) or not use:
+        raise ConfigError(f'{where}: {name} needs use = "NAME", the module to load')
+    return Use(use, table)
+
+
+def _expect(value: Any, kind: Any, where: str, name: str, words: str) -> Any:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{where}: {name} is {value!r}, expected {words}")
+    return value
+
+
+def _word(hint: Any) -> str:
+    return {int: "a whole number", str: "a string", float: "a number"}.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _durations(kind: Any) -> frozenset[str]:
+    """Names of the fields that hold :data:`Nanos`, which people write in seconds."""
+    return frozenset(f.name for f in dataclasses.fields(kind) if str(f.type).endswith("Nanos"))
+
+
+def override_server(config: Config, *, host: str | None = None, port: int | None = None) -> Config:
+    """Return ``config`` with the address of the command line, where one was given."""
+    changes: dict[str, Any] = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
+    if port is not None and not 0 <= port <= 65535:
+        raise ConfigError(f"--port is {port}, expected 0 to 65535")
+    return dataclasses.replace(config, server=dataclasses.replace(config.server, **changes))
+
+
+def for_replay(config: Config) -> Config:
+    """Return ``config`` for a file as the caller: nobody greets a recording, and it is not asked again in silence."""
+    turns = dataclasses.replace(config.call.turns, silence=0)
+    return dataclasses.replace(config, call=dataclasses.replace(config.call, greeting=False, turns=turns))

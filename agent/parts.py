@@ -1,0 +1,50 @@
+"""What all calls share: loaded workers, policy and voice, and how a call behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.reply import ReplyOptions
+from agent.senses import SensesOptions
+from agent.turns import TurnOptions
+from agent.voices import Voice
+from perception.context import Bounds
+from perception.timebase import MS, SECOND, Nanos
+from perception.workers import WorkerFactory
+from policy.backends import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """How a call behaves.
+
+    Attributes:
+        greeting: whether the agent speaks first.
+        reflexes: whether nods, mirrored expressions and backchannels happen without the policy.
+        lost_after: time without a picture (or sound) after which that sense is reported lost.
+        prepare_every: shortest time between two preparations of the policy.
+        face_every: face geometry enters the context at most this often.
+        finish: longest time for the last reply after the media of a file are over.
+    """
+
+    greeting: bool = True
+    reflexes: bool = True
+    lost_after: Nanos = 2 * SECOND
+    prepare_every: Nanos = 500 * MS
+    face_every: Nanos = 500 * MS
+    finish: Nanos = 30 * SECOND
+    turns: TurnOptions = field(default_factory=TurnOptions)
+    senses: SensesOptions = field(default_factory=SensesOptions)
+    context: Bounds = field(default_factory=Bounds)
+    reply: ReplyOptions = field(default_factory=ReplyOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all calls share."""
+
+    workers: Sequence[WorkerFactory]
+    policy: Policy
+    voice: Voice
+    options: CallOptions = field(default_factory=CallOptions)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, ConfigError, Use, load, override_server, parse
+from perception.timebase import MS, SECOND
+
+CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").glob("*.toml"))
+
+
+def text(toml: str) -> Config:
+    return parse(tomllib.loads(toml), "x.toml")
+
+
+def test_nothing_is_the_default() -> None:
+    assert text("") == Config()
+
+
+def test_the_default_file_says_what_is_built_in() -> None:
+    default = next(p for p in CONFIGS if p.name == "default.toml")
+    assert load(default) == Config()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
+def test_every_shipped_file_is_valid(path: Path) -> None:
+    load(path)
+
+
+def test_people_write_seconds() -> None:
+    config = text("[call.turns]\npatience = 1.5\n[replay]\ntail = 2")
+    assert config.call.turns.patience == 1500 * MS
+    assert config.replay.tail == 2 * SECOND
+
+
+def test_parts_are_names_or_tables() -> None:
+    config = text('workers = ["vad", {use = "face", mesh_hz = 5}]\npolicy = "scripted"')
+    assert config.workers == (Use("vad"), Use("face", {"mesh_hz": 5}))
+    assert config.policy == Use("scripted")
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("sever = 1", r"x\.toml: unknown key sever; did you mean server\?"),
+        ("[server]\nprot = 1", r"x\.toml: unknown key server\.prot; did you mean server\.port\?"),
+        ("[call.turns]\npatiance = 1", r"did you mean call\.turns\.patience\?"),
+        ('[server]\nport = "80"', r"server\.port is '80', expected a whole number"),
+        ("[server]\nport = 99999", r"server\.port is 99999, expected 0 to 65535"),
+        ("[server]\nport = true", r"server\.port is True, expected a whole number"),
+        ("[server]\nmax_calls = 0", r"server\.max_calls is 0"),
+        ('[server]\nconsent = "no"', r"expected 'required' or 'given'"),
+        ('[call.turns]\npatience = "long"', r"expected a number of seconds"),
+        ('[call]\ngreeting = "yes"', r"call\.greeting is 'yes', expected true or false"),
+        ("server = 1", r"server is 1, expected a table"),
+        ('workers = "vad"', r"workers is 'vad', expected a list"),
+        ('workers = ["vad", "vad"]', r"'vad' is listed twice"),
+        ("policy = {x = 1}", r'policy needs use = "NAME"'),
+        ("policy = 3", r"policy is 3"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(toml: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        text(toml)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read"):
+        load(tmp_path / "nothing.toml")
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("= 1")
+    with pytest.raises(ConfigError, match=r"bad\.toml: is no valid TOML"):
+        load(path)
+
+
+def test_the_environment_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[server]\nport = 9000")
+    monkeypatch.setenv("RAPPORT_CONFIG", str(path))
+    assert load().server.port == 9000
+
+
+def test_the_command_line_wins() -> None:
+    config = override_server(Config(), host="0.0.0.0", port=1)
+    assert (config.server.host, config.server.port) == ("0.0.0.0", 1)
+    with pytest.raises(ConfigError, match="--port is -1"):
+        override_server(Config(), port=-1)
