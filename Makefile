@@ -17,7 +17,7 @@ PYTHON ?=
 ARGS ?=
 
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^$$/q;s/^# \{0,1\}//p' Makefile
 
 serve: setup
 	@$(VENV)/bin/agent models fetch
