@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("list", help="name, size, licence and state of every model").set_defaults(run=_models_list)
     fetch = verbs.add_parser("fetch", help="get what is missing; resumes, verifies, and works offline afterwards")
     fetch.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all of the default set)")
-    fetch.add_argument("--test-clips", action="store_true", help="also the clips that the tests use")
+    fetch.add_argument("--test-clips", action="store_true", help="the clips that the tests use, instead of models")
     fetch.set_defaults(run=_models_fetch)
     verify = verbs.add_parser("verify", help="compare every file with its checksum")
     verify.add_argument("names", nargs="*", metavar="NAME")
@@ -182,31 +182,43 @@ def _media_error(error: BaseException) -> MediaError | None:
 
 
 def _models_list(_: argparse.Namespace) -> int:
-    for line in models.listing():
-        print(line)
+    state = {check.model.name: check.state for check in models.verify([m.name for m in models.catalogue()])}
+    for model in models.catalogue():
+        size = f"{model.size / 1e6:7.1f} MB" if model.size else "          "
+        print(f"{model.name:<20} {state[model.name]:<8} {size}  {model.licence:<12} {model.purpose}")
+        print(f"{'':<20} from {model.source}")
     return 0
 
 
 def _models_fetch(options: argparse.Namespace) -> int:
-    models.fetch(options.names or None, progress=True)
     if options.test_clips:
-        models.fetch_clips(progress=True)
+        fetched = models.fetch(options.names or None, test_clips=True)
+    else:
+        fetched = models.fetch(options.names or None)
+    print(f"fetched {', '.join(fetched)}" if fetched else "everything is there and verified")
     return 0
 
 
 def _models_verify(options: argparse.Namespace) -> int:
-    for line in models.verify(options.names or None):
-        print(line)
-    return 0
+    checks = models.verify(options.names or None)
+    for check in checks:
+        print(f"{check.model.name:<20} {check.state:<8} {check.problem or check.path}")
+    broken = [check.model.name for check in checks if check.state != "ok"]
+    if broken:
+        print(f"agent: mend with: agent models fetch {' '.join(broken)}", file=sys.stderr)
+    return NO_MODELS if broken else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    findings = doctor.examine(config.load(options.config))
+    loaded = config.load(options.config)
+    findings = doctor.examine(host=loaded.server.host, port=loaded.server.port)
     for finding in findings:
         print(f"{finding.state:<5} {finding.name:<18} {finding.what}")
         if finding.fix:
-            print(f"      {'':<18} -> {finding.fix}")
-    return FAILED if any(f.state == "fail" for f in findings) else 0
+            print(f"{'':<5} {'':<18} -> {finding.fix}")
+    failed = [f.name for f in findings if f.state == "fail"]
+    print(f"not ready: {', '.join(failed)}" if failed else "ready: start with `agent serve`")
+    return FAILED if failed else 0
 
 
 def _list(_: argparse.Namespace) -> int:
