@@ -1,0 +1,189 @@
+"""The picture as a whole: light, motion, cuts, and whether the camera still sees.
+
+Percepts:
+
+* ``scene`` ``dark`` / ``bright`` (data ``luma``, 0..1) and ``motion`` / ``still`` (data ``motion``, 0..1), at the
+  start and whenever they change.
+* ``scene`` ``cut``: from one picture to the next everything is different (data ``difference``, 0..1).
+* ``sense_lost`` ``camera`` when the picture is blank (a closed shutter) or frozen, data ``frozen`` 0 or 1;
+  ``sense_back`` ``camera`` when it moves again. While the sense is lost, nothing else is reported.
+
+Whether somebody arrives or leaves is told by the face worker. A camera that sends nothing at all cannot be
+seen from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from perception.media import Media, VideoFrame
+from perception.percept import SCENE, SENSE_BACK, SENSE_LOST, Percept
+from perception.pixels import Pixels, thumbnail
+from perception.slots import Slots
+from perception.timebase import MS, Nanos, seconds
+from perception.workers import Resolve
+
+NAME = "scene"
+CAMERA: Final = "camera"
+_WIDTH, _HEIGHT = 80, 60
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFactory:
+    """Settings; makes one :class:`SceneWorker` per call. Lightness is 0..1.
+
+    Attributes:
+        rate_hz: pictures analysed per second.
+        frozen: time after which a picture that is the same to the last bit counts as frozen.
+        blank: time after which a picture without any content counts as blank.
+        dark: lightness below which it is dark.
+        bright: lightness above which it is bright again.
+        motion: mean change per picture above which there is motion.
+        still: mean change per picture below which there is none.
+    """
+
+    rate_hz: float = 10.0
+    frozen: Nanos = 1500 * MS
+    blank: Nanos = 500 * MS
+    dark: float = 0.16
+    bright: float = 0.22
+    motion: float = 0.02
+    still: float = 0.008
+
+    @property
+    def name(self) -> str:
+        """The sense."""
+        return NAME
+
+    @property
+    def accepts(self) -> tuple[type[VideoFrame]]:
+        """Pictures."""
+        return (VideoFrame,)
+
+    def __call__(self) -> SceneWorker:
+        """Return a fresh worker."""
+        return SceneWorker(self)
+
+
+def load(*, resolve: Resolve, rate_hz: float = 10.0, frozen_s: float = 1.5, blank_s: float = 0.5) -> SceneFactory:
+    """Make the factory; there are no weights.
+
+    Args:
+        resolve: not used.
+        rate_hz: pictures analysed per second.
+        frozen_s: see :class:`SceneFactory`.
+        blank_s: see :class:`SceneFactory`.
+
+    Raises:
+        ValueError: a rate or time is not above zero.
+    """
+    Slots(rate_hz)
+    if not (frozen_s > 0.0 and blank_s > 0.0):
+        raise ValueError("frozen_s and blank_s must be above 0")
+    return SceneFactory(rate_hz=rate_hz, frozen=seconds(frozen_s), blank=seconds(blank_s))
+
+
+class SceneWorker:
+    """Watches the picture of one call's camera."""
+
+    _CUT: Final = 0.12
+    _CUT_HISTOGRAM: Final = 0.5
+    _CUT_GAP: Final = 500 * MS
+    _SETTLE: Final = 800 * MS
+    _BLANK_SPREAD: Final = 1.5
+
+    def __init__(self, factory: SceneFactory) -> None:
+        self._limits = factory
+        self._slots = Slots(factory.rate_hz)
+        self._before: Pixels | None = None
+        self._small_before: Pixels | None = None
+        self._light = ""
+        self._activity = ""
+        self._activity_next: tuple[str, Nanos] = ("", 0)
+        self._level = 0.0
+        self._changed_at: Nanos | None = None
+        self._content_at: Nanos | None = None
+        self._cut_at: Nanos | None = None
+        self._lost = False
+
+    def feed(self, media: Sequence[Media], /) -> list[Percept]:
+        """Analyse the pictures of the camera that are due; return what has changed."""
+        percepts: list[Percept] = []
+        for frame in media:
+            if isinstance(frame, VideoFrame) and frame.source == "camera" and self._slots.due(frame.at):
+                percepts += self._see(frame)
+        return percepts
+
+    def _see(self, frame: VideoFrame) -> list[Percept]:
+        at, small = frame.at, thumbnail(frame.pixels, _WIDTH, _HEIGHT)
+        before, small_before = self._before, self._small_before
+        self._before, self._small_before = frame.pixels, small
+        same = small_before is not None and np.array_equal(small, small_before)
+        # The thumbnail may hide a change of one pixel, so equal thumbnails are looked at closely.
+        if not (same and before is not None and np.array_equal(frame.pixels, before)) or self._changed_at is None:
+            self._changed_at = at
+        if float(small.std()) > self._BLANK_SPREAD or self._content_at is None:
+            self._content_at = at
+        frozen = at - self._changed_at >= self._limits.frozen
+        blank = at - self._content_at >= self._limits.blank
+        if frozen or blank:
+            if self._lost:
+                return []
+            self._lost = True
+            since = self._content_at if blank else self._changed_at
+            return [_percept(SENSE_LOST, CAMERA, since, at, 0.9, frozen=float(frozen))]
+        found: list[Percept] = []
+        if self._lost:
+            if float(small.std()) <= self._BLANK_SPREAD:
+                return []
+            self._lost = False
+            found.append(_percept(SENSE_BACK, CAMERA, at, at, 0.9))
+        found += self._see_light(at, small)
+        if small_before is not None:
+            difference = float(cv2.absdiff(small, small_before).mean()) / 255
+            found += self._see_cut(at, small, small_before, difference)
+            found += self._see_motion(at, difference)
+        return found
+
+    def _see_light(self, at: Nanos, small: Pixels) -> list[Percept]:
+        luma, limits = float(small.mean()) / 255, self._limits
+        if self._light:
+            middle = limits.bright if self._light == "dark" else limits.dark
+        else:
+            middle = (limits.dark + limits.bright) / 2
+        label = "dark" if luma < middle else "bright"
+        if label == self._light:
+            return []
+        self._light = label
+        return [_percept(SCENE, label, at, at, 0.9, luma=luma)]
+
+    def _see_cut(self, at: Nanos, small: Pixels, before: Pixels, difference: float) -> list[Percept]:
+        if difference < self._CUT or (self._cut_at is not None and at - self._cut_at < self._CUT_GAP):
+            return []
+        old, new = (np.bincount(picture.ravel() >> 4, minlength=16) / picture.size for picture in (before, small))
+        moved = float(np.abs(new - old).sum()) / 2
+        if moved < self._CUT_HISTOGRAM:
+            return []
+        self._cut_at = at
+        return [_percept(SCENE, "cut", at, at, min(1.0, moved), difference=difference)]
+
+    def _see_motion(self, at: Nanos, difference: float) -> list[Percept]:
+        self._level += (difference - self._level) * 0.3
+        limit = self._limits.still if self._activity == "motion" else self._limits.motion
+        label = "motion" if self._level > limit else "still"
+        if label != self._activity_next[0]:
+            self._activity_next = (label, at)
+        since = self._activity_next[1]
+        if label == self._activity or at - since < self._SETTLE:
+            return []
+        self._activity = label
+        return [_percept(SCENE, label, since, at, 0.8, motion=min(1.0, self._level))]
+
+
+def _percept(kind: str, label: str, start: Nanos, end: Nanos, confidence: float, **data: float) -> Percept:
+    return Percept(kind, label, start, end, confidence, NAME, data)
