@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from agent import models as model_store
+from agent.config import Config
 from agent.manifest import ModelError
 from agent.models import Store
 
@@ -38,9 +39,8 @@ class Finding:
 
 
 def examine(
+    config: Config | None = None,
     *,
-    host: str = "127.0.0.1",
-    port: int = 8080,
     needed: Sequence[str] | None = None,
     store: Store | None = None,
     devices: Path = Path("/dev"),
@@ -48,8 +48,7 @@ def examine(
     """Look at everything that a call needs.
 
     Args:
-        host: the address that the server is configured to listen on.
-        port: its TCP port; 0 for any free one.
+        config: the configuration that is to be served; without one, the built-in defaults.
         needed: names of the models that the configuration uses; ``None`` for the default set.
         store: another model store than the usual one.
         devices: the folder of this machine's devices.
@@ -57,12 +56,13 @@ def examine(
     Returns:
         Findings in a fixed order of topics; the machine is fit if none is ``fail``.
     """
+    server = (config if config is not None else Config()).server
     chosen = store if store is not None else model_store.models()
     examinations: list[Callable[[], Iterator[Finding]]] = [
         _python,
         _packages,
         lambda: _models(chosen, needed),
-        lambda: _address(host, port),
+        lambda: _address(server.host, server.port),
         _machine,
         lambda: _devices(devices),
         _telemetry,

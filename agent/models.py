@@ -31,6 +31,7 @@ __all__ = [
     "clips",
     "fetch",
     "models",
+    "require",
     "resolve",
     "resolve_clip",
     "verify",
@@ -215,6 +216,18 @@ def resolve_clip(name: str) -> Path:
 def verify(names: Sequence[str] | None = None, *, test_clips: bool = False) -> list[Check]:
     """Check the named models, or the default ones; see :meth:`Store.verify`."""
     return (clips() if test_clips else models()).verify(names)
+
+
+def require(names: Sequence[str] | None = None) -> None:
+    """Refuse to start without the named models, or the default ones; takes about a second.
+
+    Raises:
+        ModelMissing: the first that is not there, with its path and the command that mends it.
+        ModelAltered: the first that is not what the manifest says; likewise.
+    """
+    store = models()
+    for check in store.verify(names):
+        store.accept(check)
 
 
 def fetch(names: Sequence[str] | None = None, *, progress: bool = True, test_clips: bool = False) -> list[str]:

@@ -27,7 +27,7 @@ from agent.progress import Progress
 
 AGAIN = "run it again: agent models fetch (it goes on where it stopped)"
 _TIMEOUT_S = 60
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _FRUITLESS = 3
 """Attempts in a row that may bring no new byte before giving up."""
 
@@ -136,7 +136,7 @@ def _receive_once(
         goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if have and not goes_on:
             progress.advance(-have)
-        with part.open("ab" if goes_on else "wb") as out:
+        with part.open("ab" if goes_on else "wb", buffering=0) as out:
             at = have if goes_on else 0
             while block := response.read(_BLOCK):
                 # More than was pinned is not the pinned file: stop before it fills the disk.
