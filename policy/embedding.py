@@ -1,0 +1,85 @@
+"""Sentence embeddings from MiniLM (all-MiniLM-L6-v2), with plain transformers and mean pooling."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+SIZE: Final = 384
+_MOST_TOKENS: Final = 96
+_KEPT: Final = 256
+_BATCH: Final = 32
+
+
+class Embed(Protocol):
+    """From texts to unit vectors, float32 of shape ``(len(texts), n)``."""
+
+    def __call__(self, texts: Sequence[str], /) -> Vectors:
+        """Embed ``texts``."""
+        ...
+
+
+class Embedder:
+    """MiniLM on the CPU; remembers recent texts, so that words embedded while they were spoken cost nothing later.
+
+    Args:
+        path: folder with the weights (safetensors) and ``tokenizer.json``.
+
+    Texts beyond 96 tokens keep their end, where people come to the point. Safe to use from several threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from tokenizers import Tokenizer
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        self._tokenizer.enable_truncation(_MOST_TOKENS, direction="left")
+        self._tokenizer.no_padding()
+        self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()
+        self._known: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, texts: Sequence[str], /) -> Vectors:
+        """Return unit vectors, float32 of shape ``(len(texts), 384)``."""
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._known]
+            found = dict(zip(new, self._run(new), strict=True)) if new else {}
+            found.update((text, self._known[text]) for text in texts if text in self._known)
+            for text in texts:
+                self._known[text] = found[text]
+                self._known.move_to_end(text)
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return np.stack([found[text] for text in texts]) if texts else np.zeros((0, SIZE), np.float32)
+
+    def _run(self, texts: Sequence[str]) -> list[Vectors]:
+        import torch
+
+        encoded = [(i, self._tokenizer.encode(text).ids) for i, text in enumerate(texts)]
+        encoded.sort(key=lambda pair: len(pair[1]))
+        out: list[Vectors] = [np.zeros(SIZE, np.float32)] * len(texts)
+        for begin in range(0, len(encoded), _BATCH):
+            batch = encoded[begin : begin + _BATCH]
+            longest = max(len(ids) for _, ids in batch)
+            ids = torch.zeros((len(batch), longest), dtype=torch.long)
+            mask = torch.zeros((len(batch), longest), dtype=torch.long)
+            for row, (_, found) in enumerate(batch):
+                ids[row, : len(found)] = torch.tensor(found)
+                mask[row, : len(found)] = 1
+            with torch.no_grad():
+                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+            weight = mask.unsqueeze(-1).to(hidden.dtype)
+            pooled = torch.nn.functional.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1).numpy()
+            for row, (index, _) in enumerate(batch):
+                out[index] = pooled[row]
+        return out

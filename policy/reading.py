@@ -1,0 +1,239 @@
+"""How the words are read: which act they perform, which strategy they call for, which mood they are in.
+
+Two readers with one result. :class:`KeywordReader` knows patterns only and needs no model.
+:class:`PrototypeReader` compares the words with example utterances (``policy/data/prototypes.toml``) in an
+embedding space and lets the patterns weigh in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy.embedding import Embed, Vectors
+from policy.words import content, covers_up, is_question, lexicon, load_table, mood_words, plain, tokens
+
+MOODS: Final = (
+    "grief",
+    "sadness",
+    "fear",
+    "anger",
+    "shame",
+    "loneliness",
+    "stress",
+    "disappointment",
+    "hurt",
+    "joy",
+    "pride",
+    "relief",
+    "neutral",
+    "boredom",
+)
+HEAVY: Final = frozenset(MOODS[:9])
+"""Moods that count as distress."""
+
+TELL: Final = "tell"
+"""The act of simply telling something; everything that is none of the small acts."""
+
+CONTINUE: Final = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the words amount to.
+
+    Attributes:
+        act: a small social act of ``lexicon.toml``, ``advice``, ``fact``, or :data:`TELL`.
+        act_sure: 0..1.
+        strategies: share per strategy, sums to 1.
+        moods: share per mood of :data:`MOODS`, sums to 1.
+    """
+
+    act: str
+    act_sure: float
+    strategies: Mapping[str, float]
+    moods: Mapping[str, float]
+
+    @property
+    def mood(self) -> str:
+        """The likeliest mood."""
+        return max(self.moods, key=lambda mood: self.moods[mood])
+
+
+class Reader(Protocol):
+    """Reads words; the same words always give the same reading."""
+
+    def read(self, words: str, before: Sequence[str] = ()) -> Reading:
+        """Read ``words``, said after ``before`` (oldest first)."""
+        ...
+
+
+def act_of(words: str) -> str:
+    """Return the act that the patterns find in ``words``, or ``""``.
+
+    Words of more than a sentence or two that merely contain such a phrase are left to the reader.
+    """
+    bare, text = plain(words), content(words)
+    count = len(bare.split())
+    patterns = lexicon("act")
+    for act in _ORDER:
+        if patterns.search(act, bare) is None and patterns.search(act, text) is None:
+            continue
+        if count <= _LONGEST.get(act, 14):
+            return act
+    return ""
+
+
+_ORDER: Final = (
+    "off_topic", "quiet", "repeat", "presence", "identity", "perceive", "complaint", "joke",
+    "greeting", "how_are_you", "thanks", "goodbye", CONTINUE, "advice", "fact",
+)  # fmt: skip
+_LONGEST: Final[Mapping[str, int]] = {"off_topic": 400, "quiet": 12, "advice": 80, "fact": 30, "complaint": 20}
+
+
+class KeywordReader:
+    """Reads with patterns alone: quick, plain to explain, and blind to paraphrase."""
+
+    def read(self, words: str, before: Sequence[str] = ()) -> Reading:
+        """Count mood words of ``words``, and for a short answer those of what was said before at half weight."""
+        counts = {mood: float(count) for mood, count in mood_words(words).items()}
+        if before and len(tokens(words)) <= 5:
+            for mood, count in mood_words(before[-1]).items():
+                counts[mood] = counts.get(mood, 0.0) + 0.5 * count
+        counts["neutral"] = 0.4
+        total = sum(counts.values())
+        moods = {mood: counts.get(mood, 0.0) / total for mood in MOODS}
+        act = act_of(words)
+        heavy = sum(moods[mood] for mood in HEAVY)
+        count = len(tokens(words))
+        scores = {
+            "question": 1.0 - heavy + (0.5 if count < 8 else 0.0),
+            "restatement": 0.8 if count > 35 else 0.1,
+            "reflection": 0.4 + 1.2 * heavy,
+            "affirmation": 0.4 + 0.8 * (moods["joy"] + moods["pride"] + moods["relief"] + moods["shame"]),
+            "suggestion": 3.0 if act == "advice" else 0.0,
+            "information": 3.0 if act == "fact" else 0.0,
+            "other": 0.1,
+        }
+        return Reading(act or TELL, 1.0 if act else 0.6, _shares(scores), moods)
+
+
+class PrototypeReader:
+    """Reads by likeness to example utterances.
+
+    A class scores the mean cosine of its three nearest prototypes; a softmax makes shares of the scores. A
+    pattern that hits adds :data:`_WORD_BONUS`. Short answers take most of their mood from what was said before.
+
+    Args:
+        embed: the sentence encoder.
+        table: prototypes as in ``prototypes.toml``: section, class, utterances.
+    """
+
+    def __init__(self, embed: Embed, table: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> None:
+        table = load_table("prototypes") if table is None else table
+        self._embed = embed
+        self._strategies = _Bank(embed, table["strategy"])
+        self._moods = _Bank(embed, table["mood"])
+        told = [text for name, texts in table["mood"].items() if name != "neutral" for text in texts]
+        told += [
+            t for name in ("question", "restatement", "reflection", "affirmation") for t in table["strategy"][name]
+        ]
+        acts: dict[str, Sequence[str]] = dict(table["act"])
+        acts |= {"advice": table["strategy"]["suggestion"], "fact": table["strategy"]["information"], TELL: told}
+        self._acts = _Bank(embed, acts)
+
+    def read(self, words: str, before: Sequence[str] = ()) -> Reading:
+        """Embed ``words``, their last sentence and what was said before; score the three banks."""
+        parts = _parts(words)
+        vectors = self._embed([*parts, *before[-1:]])
+        now, then = vectors[: len(parts)], vectors[len(parts) :]
+        moods = self._moods.scores(now)
+        own = min(1.0, len(tokens(words)) / 8)
+        if len(then):
+            earlier = self._moods.scores(then)
+            weight = 0.15 + 0.5 * (1.0 - own)
+            moods = {mood: (1 - weight) * score + weight * earlier[mood] for mood, score in moods.items()}
+        for mood, count in mood_words(words).items():
+            moods[mood] += _WORD_BONUS * min(2, count)
+        strategies = self._strategies.scores(now)
+        act, sure = self._act(words, now)
+        if act == "advice":
+            strategies["suggestion"] += 0.3
+        elif act == "fact":
+            strategies["information"] += 0.3
+        return Reading(act, sure, _softmax(strategies), _softmax(moods))
+
+    def _act(self, words: str, vectors: Vectors) -> tuple[str, float]:
+        act = act_of(words)
+        if act:
+            return act, 1.0
+        shares = _softmax(self._acts.scores(vectors[:1]))
+        best = max(shares, key=lambda name: shares[name])
+        count = len(tokens(words))
+        if best in {"advice", "fact"}:
+            return (best, shares[best]) if is_question(words) and shares[best] > 0.5 else (TELL, shares[TELL])
+        nearest = self._acts.nearest(vectors[0], best)
+        if best == TELL or count > 12 or nearest < _ACT_NEAR or mood_words(words) or covers_up(words):
+            return TELL, shares[TELL]
+        return best, shares[best]
+
+
+_WORD_BONUS: Final = 0.12
+_TEMPERATURE: Final = 0.06
+_ACT_NEAR: Final = 0.6
+
+
+class _Bank:
+    """Prototypes of one question, embedded once."""
+
+    def __init__(self, embed: Embed, table: Mapping[str, Sequence[str]]) -> None:
+        texts = [text for group in table.values() for text in group]
+        vectors = embed(texts)
+        self._groups: dict[str, NDArray[np.float32]] = {}
+        begin = 0
+        for name, group in table.items():
+            self._groups[name] = vectors[begin : begin + len(group)]
+            begin += len(group)
+
+    def scores(self, vectors: Vectors) -> dict[str, float]:
+        """Return the score per class: the best of the given texts counts."""
+        out: dict[str, float] = {}
+        for name, group in self._groups.items():
+            near = np.sort(vectors @ group.T, axis=1)[:, -3:]
+            out[name] = float(near.mean(axis=1).max())
+        return out
+
+    def nearest(self, vector: NDArray[np.float32], name: str) -> float:
+        """Return the cosine of the nearest prototype of one class."""
+        return float((self._groups[name] @ vector).max())
+
+
+def _parts(words: str) -> list[str]:
+    """Return ``words`` and, if they are several sentences, their last one that says something."""
+    found = [part.strip() for part in _sentences(words) if len(part.split()) >= 3]
+    return [words] if len(found) < 2 else [words, found[-1]]
+
+
+def _sentences(words: str) -> list[str]:
+    out, current = [], ""
+    for char in words:
+        current += char
+        if char in ".!?":
+            out.append(current)
+            current = ""
+    return [*out, current]
+
+
+def _softmax(scores: Mapping[str, float]) -> dict[str, float]:
+    top = max(scores.values())
+    return _shares({name: math.exp((score - top) / _TEMPERATURE) for name, score in scores.items()})
+
+
+def _shares(scores: Mapping[str, float]) -> dict[str, float]:
+    total = sum(scores.values())
+    return {name: score / total for name, score in scores.items()}
