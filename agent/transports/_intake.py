@@ -1,0 +1,152 @@
+"""What comes in over WebRTC on its way to the call: gated, decoded, stamped, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import av
+import numpy as np
+
+from agent.clock import Clock
+from agent.journal import Body, Metric, Note
+from agent.transports import Feed, Signal
+from agent.transports._inbound import AudioIn, VideoIn, to_rgb
+from agent.transports._opus import OpusDecoder
+from agent.transports._reorder import Packet
+from perception.media import Media, VideoFrame
+from perception.timebase import Nanos, as_seconds
+
+_MOST_DELAYS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """Which senses need which device.
+
+    Attributes:
+        hearing: senses that need the microphone.
+        seeing: senses that need the camera.
+        most_video_hz: pictures per second that are looked at, at most.
+    """
+
+    hearing: frozenset[str] = frozenset({"vad", "asr", "prosody", "turn"})
+    seeing: frozenset[str] = frozenset({"face", "gesture", "scene"})
+    most_video_hz: float = 15.0
+
+
+class Intake:
+    """The way in of one call.
+
+    Nothing is decoded further than it must be: a refused microphone's packets are dropped as they come, a
+    refused camera's pictures right after the decoder.
+
+    Args:
+        gates: which senses need which device.
+        senses: names of the senses that are allowed at first, ``None`` for all.
+        report: takes what is worth knowing.
+
+    Attributes:
+        senses: names of the senses that are allowed now.
+        microphone: whether the person has it on.
+        camera: whether the person has it on.
+        push_to_talk: whether the microphone counts only while the button is held.
+        held: whether it is.
+    """
+
+    def __init__(self, gates: Gates, senses: frozenset[str] | None, report: Callable[[Body], None]) -> None:
+        self.senses = senses
+        self.microphone = self.camera = True
+        self.push_to_talk = self.held = False
+        self._gates = gates
+        self._report = report
+        self._feed: Feed | None = None
+        self._clock: Clock | None = None
+        self._delays: list[Nanos] = []
+        self._broken = 0
+        self._withheld = 0
+        self._reported: dict[str, int] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with the tracks of another connection."""
+        self._audio = AudioIn()
+        self._decoder = OpusDecoder()
+        self._video: dict[str, VideoIn] = {}
+
+    def open(self, feed: Feed, clock: Clock) -> None:
+        """Feed from now on, stamped on ``clock``."""
+        self._feed, self._clock = feed, clock
+
+    def close(self) -> None:
+        """Feed no more."""
+        self._feed = None
+
+    def hand(self, found: Media | Signal) -> None:
+        """Feed something that is neither heard nor seen."""
+        if self._feed is not None:
+            self._feed(found)
+
+    def hear(self, packet: Packet) -> None:
+        """Take in an Opus packet."""
+        if self._clock is None or self._feed is None:
+            return
+        if not self._may(self._gates.hearing):
+            self._withheld += 1
+            return
+        samples = self._decoder.decode(packet.data)
+        if samples is None:
+            self._broken += 1
+            return
+        if not self.microphone or (self.push_to_talk and not self.held):
+            samples = np.zeros_like(samples)
+        for chunk in self._audio.push(samples, packet.ticks, self._clock.now()):
+            self._feed(chunk)
+        if len(self._delays) < _MOST_DELAYS:
+            self._delays.append(self._audio.anchor.delay)
+        self._notice("microphone", self._audio.anchor.moved)
+
+    def see(self, frame: av.VideoFrame, source: str) -> None:
+        """Take in a decoded picture."""
+        if self._clock is None or self._feed is None or frame.pts is None:
+            return
+        if not self._may(self._gates.seeing) or (source == "camera" and not self.camera):
+            self._withheld += 1
+            return
+        video = self._video.setdefault(source, VideoIn(self._gates.most_video_hz))
+        at = video.wants(frame.pts, self._clock.now())
+        self._notice(source, video.anchor.moved)
+        if at is not None:
+            self._feed(VideoFrame(to_rgb(frame), at=at, source=source))
+
+    def tick(self) -> None:
+        """Fill up sound that has stopped coming; called ten times a second."""
+        if self._clock is not None and self._may(self._gates.hearing):
+            for chunk in self._audio.fill(self._clock.now()):
+                self.hand(chunk)
+
+    def measure(self) -> Iterator[Metric]:
+        """Yield numbers about what came since they were last asked for; those that are nothing are left out."""
+        delays, self._delays = sorted(self._delays), []
+        if delays:
+            yield Metric("media_delay", as_seconds(delays[len(delays) // 2]))
+        totals = {
+            "media_broken_count": self._broken,
+            "media_withheld_count": self._withheld,
+            "audio_late_count": self._audio.late,
+            "audio_concealed_count": self._audio.concealed,
+            "video_stale_count": sum(v.stale for v in self._video.values()),
+        }
+        for name, total in totals.items():
+            fresh = total - self._reported.get(name, 0)
+            self._reported[name] = total
+            if fresh > 0:
+                yield Metric(name, fresh)
+
+    def _may(self, senses: frozenset[str]) -> bool:
+        return self.senses is None or not self.senses.isdisjoint(senses)
+
+    def _notice(self, track: str, moved: Nanos) -> None:
+        if moved:
+            self._report(Note("media_drift", data={"track": track, "moved_s": round(as_seconds(moved), 3)}))
