@@ -73,7 +73,7 @@ if ! $(RUN) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/nu
 fi; \
 rm -f $(VENV)/.setup-stamp-*; \
 echo 'Installing; the first time this takes some minutes'; \
-if ! $(RUN) -m pip install --disable-pip-version-check --quiet --editable '$(1)'; then \
+if ! $(RUN) -m pip install --disable-pip-version-check --editable '$(1)'; then \
 	echo 'pip could not install what pyproject.toml asks for: its reason is above. Mend it and run make again.' >&2; \
 	exit 1; \
 fi; \

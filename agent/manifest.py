@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MANIFEST = Path(__file__).with_name("models.toml")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -145,13 +147,12 @@ def read_manifest(path: Path = MANIFEST) -> Manifest:
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        sources = {name: _wheel(name, entry) for name, entry in raw.pop("sources", {}).items()}
-        models = {name: _model(name, entry, sources) for name, entry in raw.pop("models", {}).items()}
-        clips = {name: _model(name, entry, sources) for name, entry in raw.pop("clips", {}).items()}
+        sources = _each(raw.pop("sources", {}), _wheel)
+        models = _each(raw.pop("models", {}), lambda name, entry: _model(name, entry, sources))
+        clips = _each(raw.pop("clips", {}), lambda name, entry: _model(name, entry, sources))
         _check(not raw, f"unknown table {', '.join(raw)}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"missing key {error}" if isinstance(error, KeyError) else str(error)
-        raise ManifestError(f"{path}: {what}") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ManifestError(f"{path}: {error}") from error
     return Manifest(models, clips)
 
 
@@ -159,6 +160,16 @@ def read_manifest(path: Path = MANIFEST) -> Manifest:
 def manifest() -> Manifest:
     """Return the manifest that ships with the package."""
     return read_manifest()
+
+
+def _each(table: Mapping[str, dict[str, Any]], make: Callable[[str, dict[str, Any]], T]) -> dict[str, T]:
+    found = {}
+    for name, entry in table.items():
+        try:
+            found[name] = make(name, entry)
+        except KeyError as error:
+            raise ValueError(f"{name}: missing key {error}") from error
+    return found
 
 
 def _wheel(name: str, entry: dict[str, Any]) -> Wheel:

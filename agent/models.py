@@ -73,13 +73,13 @@ class Store:
     def __init__(self, root: Path, known: Manifest | None = None, *, clips: bool = False) -> None:
         self.root = root
         self.clips = clips
-        self._known = known if known is not None else manifest()
+        self.known = known if known is not None else manifest()
         self._hashed: dict[Path, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
 
     def choose(self, names: Sequence[str] | None) -> list[Model]:
         """Return the named entries, or the default ones for ``None``."""
-        return self._known.choose(names, clips=self.clips)
+        return self.known.choose(names, clips=self.clips)
 
     def path(self, model: Model) -> Path:
         """Return where the model belongs, whether or not it is there."""
@@ -93,7 +93,7 @@ class Store:
             ModelMissing: it has not been fetched; the message has the path and the command.
             ModelAltered: it is not what the manifest says; likewise.
         """
-        return self.accept(self.check(self._known.find(name, clips=self.clips)))
+        return self.accept(self.check(self.known.find(name, clips=self.clips)))
 
     def accept(self, check: Check) -> Path:
         """Return the path of a good check.

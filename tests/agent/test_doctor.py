@@ -1,0 +1,111 @@
+"""What the examinations find on machines that are fit and on ones that are not."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, ServerConfig
+from agent.doctor import Finding, examine
+from agent.models import Store
+
+
+def found(name: str, **options: object) -> list[Finding]:
+    options.setdefault("needed", [])
+    return [finding for finding in examine(**options) if finding.name == name]  # type: ignore[arg-type]
+
+
+def server(host: str = "127.0.0.1", port: int = 0) -> Config:
+    return Config(server=ServerConfig(host=host, port=port))
+
+
+def test_every_topic_is_examined_and_every_problem_has_a_fix() -> None:
+    findings = examine(server(), needed=[])
+    assert [f.name for f in findings if f.name != "packages"] == [
+        "python",
+        "models",
+        "port",
+        "reach",
+        "cores",
+        "memory",
+        "camera",
+        "microphone",
+        "telemetry",
+    ]
+    assert all(f.state in ("ok", "warn", "fail") and bool(f.fix) == (f.state != "ok") for f in findings)
+
+
+def test_a_taken_port_is_a_failure_and_a_free_one_is_not() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (finding,) = found("port", config=server(port=port))
+        assert finding.state == "fail"
+        assert str(port) in finding.what
+        assert "server.port" in finding.fix
+    assert found("port", config=server(port=port))[0].state == "ok"
+
+
+def test_an_address_that_is_not_ours_is_a_failure() -> None:
+    (finding,) = found("port", config=server(host="192.0.2.1"))
+    assert finding.state == "fail"
+    assert "address of this machine" in finding.fix
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_listening_on_every_address_is_warned_of(host: str) -> None:
+    (finding,) = found("reach", config=server(host=host))
+    assert finding.state == "warn"
+    assert "127.0.0.1" in finding.fix
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_listening_at_home_is_not(host: str) -> None:
+    assert found("reach", config=server(host=host))[0].state == "ok"
+
+
+def test_missing_and_unknown_models_are_failures(tmp_path: Path) -> None:
+    missing = found("models", needed=["fer", "facex"], store=Store(tmp_path))
+    assert [(f.state, f.fix) for f in missing] == [
+        ("fail", "agent models fetch fer"),
+        ("fail", "agent models fetch facex"),
+    ]
+    (unknown,) = found("models", needed=["ferr"], store=Store(tmp_path))
+    assert unknown.state == "fail"
+    assert "'fer'" in unknown.what
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_default_models_are_there() -> None:
+    (finding,) = found("models", needed=None)
+    assert finding.state == "ok"
+    assert "11 verified" in finding.what
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="devices are files on Linux only")
+def test_devices_of_this_machine_are_named(tmp_path: Path) -> None:
+    (tmp_path / "snd").mkdir()
+    (tmp_path / "snd" / "pcmC0D0c").touch()
+    (tmp_path / "snd" / "pcmC0D0p").touch()
+    (camera,) = found("camera", devices=tmp_path)
+    assert (camera.state, camera.what.startswith("none")) == ("ok", True)
+    (microphone,) = found("microphone", devices=tmp_path)
+    assert (microphone.state, microphone.what) == ("ok", str(tmp_path / "snd" / "pcmC0D0c"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "state"), [("import onnxruntime", "fail"), ("import perception.onnx", "ok")])
+def test_reports_of_onnxruntime_are_off_unless_it_came_first(first: str, state: str) -> None:
+    look = "print([f.state for f in doctor.examine(needed=[]) if f.name == 'telemetry'])"
+    code = f"{first}\nfrom agent import doctor\n{look}"
+    # The switch is set for the child as well, so that this test itself reports nothing.
+    import perception.onnx  # noqa: F401
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == f"['{state}']"
