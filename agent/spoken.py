@@ -9,26 +9,20 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+
+from agent.tone import Tone
+from perception.timebase import Nanos
 
 LONGEST = 160
 """Most characters of one clause. A longer one delays the first sound and the answer to a barge-in."""
 
 
-class Stop(Enum):
-    """What follows a clause."""
-
-    NONE = "none"
-    CLAUSE = "clause"
-    SENTENCE = "sentence"
-
-
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Something to say in one breath, and the pause that its punctuation asks for after it."""
+    """Something to say in one breath, and the pause after it."""
 
     text: str
-    stop: Stop
+    pause: Nanos
 
 
 _LINK = re.compile(r"!?\[([^\[\]]{0,200})\]\([^()\s]{0,500}\)")
@@ -45,16 +39,19 @@ _KEPT_SYMBOLS = frozenset("°")
 _SILENT_CATEGORIES = frozenset({"So", "Sk", "Cf", "Cs", "Co", "Cn", "Cc"})
 
 
-def clauses(text: str) -> Iterator[Clause]:
+def clauses(text: str, tone: Tone) -> list[Clause]:
     """Cut ``text`` into clauses: whole sentences, and pieces of those longer than :data:`LONGEST`.
+
+    Pauses follow the punctuation and the tone; the last is no longer than that of a comma, so that a reply
+    given clause by clause has a rhythm, and the turn is free soon after it.
 
     What has no letter and no digit in it is left out, so the result may be empty.
     """
-    for line in _plain(text):
-        for sentence in _sentences(line):
-            for piece in _short(sentence):
-                if any(c.isalnum() for c in piece):
-                    yield Clause(piece, _stop(piece))
+    pieces = [p for line in _plain(text) for s in _sentences(line) for p in _short(s) if any(map(str.isalnum, p))]
+    found = [Clause(piece, _pause(piece, tone)) for piece in pieces]
+    if found:
+        found[-1] = Clause(found[-1].text, min(found[-1].pause, tone.clause_pause))
+    return found
 
 
 def _plain(text: str) -> list[str]:
@@ -102,8 +99,8 @@ def _short(sentence: str) -> Iterator[str]:
         yield sentence
 
 
-def _stop(piece: str) -> Stop:
+def _pause(piece: str, tone: Tone) -> Nanos:
     last = piece.rstrip("\"”’')]")[-1:]
     if last in ".!?…":
-        return Stop.SENTENCE
-    return Stop.CLAUSE if last in ",;:—–-" else Stop.NONE
+        return tone.sentence_pause
+    return tone.clause_pause if last in ",;:—–-" else 0

@@ -7,9 +7,7 @@ throws away at most one.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import perception.onnx  # noqa: F401  hibari imports onnxruntime, whose telemetry must be off by then
-from agent.spoken import Clause, Stop, clauses
+from agent.offload import Thread
+from agent.spoken import clauses
 from agent.tone import NEUTRAL, Tone, tone_of
 from agent.vocoder import RATE_HZ, Frames, Hummer, finish, hum_of, inflect
 from perception.media import AudioChunk
@@ -66,42 +65,40 @@ class HibariVoice:
     def __init__(self, engine: Any, *, seed: int = 0) -> None:
         self._engine = engine
         self._seed = seed
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="voice")
+        self._thread = Thread("voice")
         self._hummer = Hummer(self._frames(_NASAL, 1.0), self._frames(_BREATHY, 1.0))
         self.render("Hello there; on May 3rd, Xanthippa and I paid $9.99.", NEUTRAL)
 
     async def say(self, text: str, tone: str, /) -> AsyncGenerator[AudioChunk, None]:
         """Yield the sound of ``text`` in pieces of at most 100 ms, contiguous, the first at ``start`` 0.
 
-        A clause that ends in punctuation ends in the pause that goes with it, also the last one, so that a
-        reply said clause by clause sounds like one said at once. Text with nothing to say yields nothing.
+        Pauses are pieces of their own. Text with nothing to say yields nothing.
         """
         how = tone_of(tone)
-        loop = asyncio.get_running_loop()
         at = 0
-        for clause in clauses(text):
-            samples = await loop.run_in_executor(self._thread, self._clause, clause, how)
-            for begin in range(0, len(samples), _PIECE):
-                piece = samples[begin : begin + _PIECE]
-                yield AudioChunk(piece, from_ticks(at, RATE_HZ), RATE_HZ)
-                at += len(piece)
+        for clause in clauses(text, how):
+            sound = await self._thread.run(self._clause, clause.text, how)
+            pause = np.zeros(to_ticks(clause.pause, RATE_HZ) if len(sound) else 0, np.float32)
+            for part in (sound, pause):
+                for begin in range(0, len(part), _PIECE):
+                    piece = part[begin : begin + _PIECE]
+                    yield AudioChunk(piece, from_ticks(at, RATE_HZ), RATE_HZ)
+                    at += len(piece)
 
     def render(self, text: str, tone: Tone) -> NDArray[np.float32]:
         """Return all of ``text`` as float32 of shape ``(n,)`` at 24 kHz, at once and in the calling thread."""
-        parts = [self._clause(clause, tone) for clause in clauses(text)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        parts = [np.zeros(0, np.float32)]
+        for clause in clauses(text, tone):
+            parts += [self._clause(clause.text, tone), np.zeros(to_ticks(clause.pause, RATE_HZ), np.float32)]
+        return np.concatenate(parts)
 
     def close(self) -> None:
         """Stop the thread; a clause in the making is finished and thrown away."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.close(wait_s=1.0)
 
-    def _clause(self, clause: Clause, tone: Tone) -> NDArray[np.float32]:
-        parts = [finish(self._wave(inflect(frames, tone)), tone.level_db) for frames in self._said(clause.text, tone)]
-        sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        if not len(sound) or clause.stop is Stop.NONE:
-            return sound
-        pause = tone.sentence_pause if clause.stop is Stop.SENTENCE else tone.clause_pause
-        return np.concatenate((sound, np.zeros(to_ticks(pause, RATE_HZ), np.float32)))
+    def _clause(self, text: str, tone: Tone) -> NDArray[np.float32]:
+        parts = [finish(self._wave(inflect(frames, tone)), tone.level_db) for frames in self._said(text, tone)]
+        return np.concatenate([np.zeros(0, np.float32), *parts])
 
     def _said(self, text: str, tone: Tone) -> Iterator[Frames]:
         hum = hum_of(text)

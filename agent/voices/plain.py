@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.spoken import Stop, clauses
+from agent.spoken import clauses
 from agent.tone import Tone, tone_of
 from perception.media import AudioChunk
 from perception.timebase import MS, Nanos, from_ticks, to_ticks
@@ -41,16 +41,13 @@ class PlainVoice:
         """Yield the sound of ``text`` in pieces of at most 100 ms, clause by clause."""
         how = tone_of(tone)
         at = 0
-        for clause in clauses(text):
-            parts = [_word(word, how) for word in clause.text.split()]
-            if clause.stop is not Stop.NONE:
-                pause = how.sentence_pause if clause.stop is Stop.SENTENCE else how.clause_pause
-                parts.append(np.zeros(to_ticks(pause, RATE_HZ), np.float32))
-            samples = np.concatenate(parts)
-            for begin in range(0, len(samples), _PIECE):
-                piece = samples[begin : begin + _PIECE].copy()
-                yield AudioChunk(piece, from_ticks(at, RATE_HZ), RATE_HZ)
-                at += len(piece)
+        for clause in clauses(text, how):
+            words = np.concatenate([_word(word, how) for word in clause.text.split()])
+            for part in (words, np.zeros(to_ticks(clause.pause, RATE_HZ), np.float32)):
+                for begin in range(0, len(part), _PIECE):
+                    piece = part[begin : begin + _PIECE].copy()
+                    yield AudioChunk(piece, from_ticks(at, RATE_HZ), RATE_HZ)
+                    at += len(piece)
 
     def close(self) -> None:
         """Do nothing: it holds nothing."""
