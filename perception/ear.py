@@ -73,10 +73,14 @@ class Ear:
         """Return the call's time at sample ``index``."""
         return (self._origin or 0) + index * _SAMPLE
 
+    @property
+    def first(self) -> int:
+        """Index of the oldest sample that :meth:`between` can return."""
+        return self._end - self._filled
+
     def between(self, start: int, end: int) -> NDArray[np.float32]:
         """Return a copy of the samples ``start:end``, as far as they are kept and finished hops."""
-        first = self._end - self._filled
-        return self._line[max(0, start - first) : max(0, end - first)].copy()
+        return self._line[max(0, start - self.first) : max(0, end - self.first)].copy()
 
     def hear(self, media: Sequence[Media]) -> Iterator[Hop]:
         """Take in a batch of sound; yield every hop that is complete.

@@ -47,6 +47,7 @@ def say(
     range_: float = 1.0,
     gain: float = 1.0,
     tremor_st: float = 0.0,
+    final_st: float = 0.0,
     seed: int = 0,
 ) -> NDArray[np.float32]:
     """Speak ``text``; float32, shape ``(n,)``, 16 kHz, read-only.
@@ -58,6 +59,7 @@ def say(
         range_: factor on the excursions of the pitch around its mean, in log frequency.
         gain: factor on the samples.
         tremor_st: depth in semitones of a 6 Hz wobble of the pitch.
+        final_st: semitones by which the pitch of the last 0.4 s of voice is bent, rising linearly.
         seed: of the noise part of the voice.
     """
     from hibari import dsp
@@ -73,7 +75,10 @@ def say(
         if voiced.any():
             mean = np.exp(np.log(f0[voiced]).mean())
             wobble = tremor_st / 12 * np.log(2) * np.sin(2 * np.pi * 6.0 * 0.0125 * np.arange(len(f0)))
-            f0[voiced] = mean * pitch * np.exp(range_ * np.log(f0[voiced] / mean) + wobble[voiced])
+            bend = np.zeros(len(f0))
+            last = int(np.flatnonzero(voiced)[-1]) + 1
+            bend[max(0, last - 32) : last] = np.linspace(0, final_st / 12 * np.log(2), min(32, last))
+            f0[voiced] = mean * pitch * np.exp(range_ * np.log(f0[voiced] / mean) + (wobble + bend)[voiced])
         parts.append(dsp.synth(*spectrum, f0, np.random.default_rng(seed)))
     heard = soxr.resample(np.concatenate(parts), voice.sample_rate, RATE_HZ)
     sound = np.asarray(np.clip(heard * gain, -1.0, 1.0), dtype=np.float32)
