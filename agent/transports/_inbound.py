@@ -20,6 +20,7 @@ _TAPS: Final = firwin(2 * _HALF + 1, 7_300, window=("kaiser", 6.0), fs=WIRE_HZ).
 
 DRIFT: Final[Nanos] = 200 * MS
 _WATCHED: Final[Nanos] = 2 * SECOND
+_SETTLING: Final[Nanos] = SECOND
 _MIRROR: Final = to_ticks(40 * MS, WIRE_HZ)
 _CONCEALED: Final = WIRE_HZ
 """A hole longer than a second stays a jump in time."""
@@ -35,7 +36,8 @@ class Anchor:
 
     A track begins at the instant of its first frame and then follows its own ticks, so that jitter on the
     way does not move the media. When the two have come more than 200 ms apart for good (clocks that differ,
-    a path that got slower, a sender that began anew) it is tied anew.
+    a path that got slower, a sender that began anew) it is tied anew. The first frame of all is often held up
+    by the start itself; within the first second an earlier arrival counts as the better witness.
 
     Args:
         rate_hz: ticks per second.
@@ -52,6 +54,7 @@ class Anchor:
         self._origin: int | None = None
         self._last = -(1 << 62)
         self._base: Nanos = 0
+        self._settled: Nanos = 0
         self._since: Nanos = 0
         self._least: Nanos = 0
         self._most: Nanos = 0
@@ -62,13 +65,19 @@ class Anchor:
         length = from_ticks(span, self._rate_hz)
         if self._origin is None:
             self._origin, self._base = ticks, max(0, now - length)
+            self._settled = now + _SETTLING
             self._begin(now, 0)
         start = self._base + from_ticks(ticks - self._origin, self._rate_hz)
         self.delay = now - (start + length)
         again = ticks < self._last - self._rate_hz
         self._last = ticks
         self._least, self._most = min(self._least, self.delay), max(self._most, self.delay)
-        if self.delay < -DRIFT or again:
+        if self.delay < 0 and now < self._settled and not again:
+            start += self.delay
+            self._base += self.delay
+            self._begin(now, 0)
+            self.delay = 0
+        elif self.delay < -DRIFT or again:
             self._move(self.delay, now)
         elif now - self._since >= _WATCHED:
             # A queue that is being worked off comes late too, but ever less so; that is no reason to move.
