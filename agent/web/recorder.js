@@ -1,0 +1,85 @@
+// What happened in this page, bounded, for tests and for the curious: window.rapport (described in call.js).
+
+const KEPT = 2000;
+const AUDIO_KEPT = 3000;
+
+function push(list, item, kept = KEPT) {
+  list.push(item);
+  if (list.length > kept) list.splice(0, list.length - kept);
+}
+
+export class Recorder {
+  constructor(call) {
+    this.call = call;
+    this.errors = [];
+    this.audioLog = [];
+    this.clear();
+    addEventListener("error", (event) => this.errors.push(String(event.message)));
+    addEventListener("unhandledrejection", (event) => this.errors.push(String(event.reason?.message ?? event.reason)));
+    // Also while the tab is hidden, where no animation frame comes.
+    setInterval(() => {
+      if (call.sound.analyser) push(this.audioLog, { at: performance.now(), level: call.sound.read().level }, AUDIO_KEPT);
+    }, 20);
+    this.expose();
+  }
+
+  clear() {
+    Object.assign(this, { percepts: {}, perceptLog: [], refusedPercepts: 0, decisions: [], turns: [], notes: [], metrics: [], display: [], speech: [], received: {}, stats: null, sentSenses: null, connections: 0 });
+    this.audioLog.length = 0;
+  }
+
+  sent(senses) {
+    this.sentSenses = senses;
+    return senses;
+  }
+
+  count(type, data) {
+    const key = type === "server-message" ? `${type}/${data.t}` : type;
+    this.received[key] = (this.received[key] ?? 0) + 1;
+  }
+
+  take(message) {
+    const item = { ...message, received: performance.now() };
+    if (message.t === "percept") {
+      this.percepts[message.kind] = item;
+      push(this.perceptLog, item);
+    }
+    const list = { decision: this.decisions, turn: this.turns, note: this.notes, metric: this.metrics, voice: this.speech }[message.t];
+    if (list) push(list, item);
+  }
+
+  displayed({ emotion, gesture, intensity, reply }) {
+    push(this.display, { emotion, gesture, intensity, reply, received: performance.now() });
+  }
+
+  expose() {
+    const { call } = this;
+    const self = this;
+    window.rapport = {
+      version: 1,
+      get view() { return document.body.dataset.view; },
+      get state() { return call.link?.state ?? (call.stage.cover === "ended" ? "closed" : (call.stage.cover ?? "idle")); },
+      get mood() { return call.mood; },
+      get cover() { return call.stage.cover; },
+      get notices() { return [...call.stage.notices.keys()]; },
+      get pcId() { return call.link?.pcId ?? null; },
+      get senses() { return [...call.senses]; },
+      get captions() { return call.captions.lines.map(({ done, ...line }) => line); },
+      get rows() { return call.panel.states(); },
+      get lastDecision() { return self.decisions.at(-1) ?? null; },
+      get timing() { return { values: call.timing.values, totals: call.timing.totals, roundtrip: call.timing.roundtrip }; },
+      get emotion() { return call.avatar.emotion; },
+      get audio() {
+        const { level, peak, heardMs, firstHeardAt, lastHeardAt, analyser, element } = call.sound.read();
+        return { level, peak, heardMs, firstHeardAt, lastHeardAt, playing: Boolean(analyser) && !element.paused };
+      },
+      get person() {
+        const { audio, video, micLive, cameraLive, pushToTalk, held } = call.person;
+        return { mic: Boolean(audio), camera: Boolean(video), micLive, cameraLive, pushToTalk, held };
+      },
+    };
+    for (const key of ["percepts", "perceptLog", "refusedPercepts", "decisions", "turns", "notes", "metrics", "display", "speech", "received", "stats", "sentSenses", "connections", "audioLog", "errors"]) {
+      Object.defineProperty(window.rapport, key, { get: () => self[key], enumerable: true });
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// What lies over the agent's picture: its state in words, passing notices, and the cover when there is no call.
+
+import { $, alarm, announce, h, text } from "./dom.js";
+import { icon } from "./icons.js";
+import { COVERS } from "./messages.js";
+
+const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on" };
+const MARKS = { busy: null, refused: "warn", gone: "warn", lost: null, ended: "hangup", left: "hangup", fatal: "warn", webrtc: "warn" };
+
+export class Stage {
+  /** `act(name)` is called with the name of a cover's button: retry, leave, now. */
+  constructor({ act }) {
+    this.act = act;
+    this.cover = null;
+    this.notices = new Map();
+  }
+
+  mood(state) {
+    $("stage").dataset.mood = state;
+    text($("mood-text"), MOODS[state] ?? MOODS.listening);
+  }
+
+  /** Show a full-stage message by name, or hide it with null. The same one again only changes its words. */
+  show(name, more = {}) {
+    const cover = $("cover");
+    if (!name) {
+      if (this.cover) cover.hidden = true;
+      this.cover = null;
+      delete $("stage").dataset.away;
+      $("mood").hidden = false;
+      return;
+    }
+    const { title, text: words, actions = [], spin = false, tone = "", count } = COVERS[name](more);
+    const fresh = this.cover !== name;
+    this.cover = name;
+    cover.hidden = false;
+    $("mood").hidden = true;
+    cover.dataset.tone = tone;
+    cover.dataset.name = name;
+    $("stage").dataset.away = "";
+    text($("cover-title"), title);
+    text($("cover-text"), words);
+    const mark = $("cover-mark");
+    mark.classList.toggle("spin", spin);
+    if (count !== undefined) text(mark, String(count));
+    else if (fresh) mark.replaceChildren(...(MARKS[name] ? [icon(MARKS[name])] : []));
+    if (!fresh) return;
+    if (count === undefined && spin) mark.replaceChildren();
+    $("cover-actions").replaceChildren(...actions.map(([id, label], i) => h("button", { type: "button", class: i ? "quiet" : "primary", data: { act: id }, onclick: () => this.act(id) }, label)));
+    if (tone) alarm(`${title}. ${words}`);
+    else announce(`${title}. ${words}`);
+    if (actions.length) $("cover-card").focus({ preventScroll: true });
+  }
+
+  /** A passing notice under a key; the same key replaces. `retry` adds a button. */
+  notice(key, { title, text: words, retry = null, seconds = 0, place = $("notices") }) {
+    this.dismiss(key);
+    const node = h(
+      "div",
+      { class: "notice", data: { key } },
+      icon("warn"),
+      h("p", {}, h("b", {}, title), words),
+      retry ? h("button", { type: "button", class: "quiet", onclick: retry }, "Try again") : null,
+      h("button", { type: "button", class: "quiet round", "aria-label": "Dismiss", onclick: () => this.dismiss(key) }, icon("close")),
+    );
+    this.notices.set(key, node);
+    place.append(node);
+    alarm(`${title}. ${words}`);
+    if (seconds) setTimeout(() => this.notices.get(key) === node && this.dismiss(key), seconds * 1000);
+  }
+
+  dismiss(key) {
+    this.notices.get(key)?.remove();
+    this.notices.delete(key);
+  }
+
+  dismissAll() {
+    for (const key of [...this.notices.keys()]) this.dismiss(key);
+  }
+}

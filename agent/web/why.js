@@ -1,0 +1,78 @@
+// "Why": the last decision of the agent, in words, with what it rests on; and the few before it.
+
+import { $, clean, h, percent, text } from "./dom.js";
+import { EMOTIONS } from "./face.js";
+
+const ACTION = { speak: "Spoke", backchannel: "Listening sound", express: "Showed", wait: "Waited" };
+const STRATEGY = { question: "asks", restatement: "says it back", reflection: "reflects the feeling", affirmation: "affirms", suggestion: "suggests", information: "informs", other: "", safety: "keeps you safe" };
+const KIND = { expression: "face", prosody: "voice", transcript: "words", partial: "words", gaze: "gaze", gesture: "gesture", face: "face", presence: "people", scene: "scene", speech_ended: "pause", speech_started: "speech", end_of_turn: "turn" };
+const EARLIER = 5;
+
+export class Why {
+  constructor() {
+    this.box = $("why");
+    this.decisions = [];
+    this.open = false;
+    this.box.append(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
+    setInterval(() => this.age(), 1000);
+  }
+
+  /** Take in one decision message. */
+  show(decision) {
+    const at = performance.now();
+    // A reply is a run of clauses: they share one reason, so they are one line here.
+    const last = this.decisions[0];
+    const same = last && decision.action === "speak" && last.action === "speak" && decision.reply && last.reply === decision.reply;
+    if (same) this.decisions[0] = { ...decision, text: `${last.text ?? ""} ${decision.text ?? ""}`.trim(), evidence: decision.evidence?.length ? decision.evidence : last.evidence, at };
+    else this.decisions.unshift({ ...decision, at });
+    this.decisions.length = Math.min(this.decisions.length, EARLIER + 1);
+    this.paint();
+  }
+
+  paint() {
+    const [now, ...before] = this.decisions;
+    const parts = [this.badges(now), h("p", { class: "reason" }, now.reason || "No reason was given.")];
+    if (now.evidence?.length) parts.push(h("ul", { class: "evidence", "aria-label": "Evidence" }, ...now.evidence.map(chip)));
+    if (before.length) {
+      const details = h("details", { class: "earlier", open: this.open }, h("summary", {}, "Earlier"), h("ul", {}, ...before.map((d) => h("li", {}, h("b", {}, ACTION[d.action] ?? clean(d.action)), ` ${d.reason}`))));
+      details.addEventListener("toggle", () => (this.open = details.open));
+      parts.push(details);
+    }
+    this.box.replaceChildren(...parts);
+    this.age();
+  }
+
+  badges(d) {
+    const found = [h("span", { class: "badge action" }, ACTION[d.action] ?? clean(d.action))];
+    const strategy = STRATEGY[d.strategy] ?? clean(d.strategy);
+    if (strategy) found.push(h("span", { class: "badge strategy", title: `Strategy: ${clean(d.strategy)}` }, strategy));
+    if (d.emotion) {
+      const badge = h("span", { class: "badge emotion", title: `Shown emotion: ${d.emotion}` }, clean(d.emotion));
+      badge.style.setProperty("--dot", (EMOTIONS[d.emotion] ?? EMOTIONS.neutral).light[1]);
+      found.push(badge);
+    }
+    if (d.gesture && d.gesture !== "none") found.push(h("span", { class: "badge" }, clean(d.gesture)));
+    if (d.token) found.push(h("span", { class: "badge" }, `“${d.token}”`));
+    if (d.confidence !== undefined && d.confidence < 1) found.push(h("span", { class: "badge" }, `${percent(d.confidence)} sure`));
+    return h("p", { class: "line" }, ...found);
+  }
+
+  age() {
+    if (!this.decisions.length) return;
+    const seconds = Math.round((performance.now() - this.decisions[0].at) / 1000);
+    text($("why-when"), seconds < 2 ? "just now" : seconds < 90 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`);
+  }
+
+  clear() {
+    this.decisions.length = 0;
+    text($("why-when"), "");
+    this.box.replaceChildren(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
+  }
+}
+
+function chip({ kind, label, confidence }) {
+  const words = clean(label);
+  const short = words.length > 42 ? `${words.slice(0, 40)}…` : words;
+  const quoted = kind === "transcript" || kind === "partial" ? `“${short}”` : short;
+  return h("li", { title: words }, `${KIND[kind] ?? clean(kind)} `, h("b", {}, quoted || "yes"), confidence !== undefined && confidence < 1 ? ` ${percent(confidence)}` : null);
+}
