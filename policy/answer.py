@@ -94,6 +94,7 @@ def curated(considered: Considered) -> tuple[str, str]:
     line, found = replies.pick(
         topic,
         turn=cues.turns,
+        words=cues.words,
         said=cues.agent,
         nouns=cues.topics,
         allow=(lambda text: "?" not in text) if asked else None,

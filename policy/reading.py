@@ -60,6 +60,11 @@ class Reading:
     moods: Mapping[str, float]
 
     @property
+    def heavy(self) -> float:
+        """Share of all moods of distress."""
+        return sum(share for mood, share in self.moods.items() if mood in HEAVY)
+
+    @property
     def mood(self) -> str:
         """The likeliest mood."""
         return max(self.moods, key=lambda mood: self.moods[mood])
@@ -126,8 +131,9 @@ class KeywordReader:
 class PrototypeReader:
     """Reads by likeness to example utterances.
 
-    A class scores the mean cosine of its three nearest prototypes; a softmax makes shares of the scores. A
-    pattern that hits adds :data:`_WORD_BONUS`. Short answers take most of their mood from what was said before.
+    A ridge classifier per question is fitted to the prototypes when it is made; a softmax makes shares of its
+    scores. A word that speaks for a mood adds to it. Short answers take most of their mood from what was said
+    before.
 
     Args:
         embed: the sentence encoder.
@@ -145,7 +151,7 @@ class PrototypeReader:
         ]
         acts: dict[str, Sequence[str]] = dict(table["act"])
         acts |= {"advice": table["strategy"]["suggestion"], "fact": table["strategy"]["information"], TELL: told}
-        self._acts = _Bank(embed, acts)
+        self._acts = _Shelf(embed, acts)
 
     def read(self, words: str, before: Sequence[str] = ()) -> Reading:
         """Embed ``words``, their last sentence and what was said before; score the three banks."""
@@ -172,45 +178,58 @@ class PrototypeReader:
         act = act_of(words)
         if act:
             return act, 1.0
-        shares = _softmax(self._acts.scores(vectors[:1]))
-        best = max(shares, key=lambda name: shares[name])
-        count = len(tokens(words))
+        near = self._acts.nearest(vectors[0])
+        best = max((name for name in near if name != TELL), key=lambda name: near[name])
+        sure = near[best]
+        limit = 30 if best in {"advice", "fact"} else 12
+        told = near[TELL] + _ACT_MARGIN > sure or len(tokens(words)) > limit
         if best in {"advice", "fact"}:
-            return (best, shares[best]) if is_question(words) and shares[best] > 0.5 else (TELL, shares[TELL])
-        nearest = self._acts.nearest(vectors[0], best)
-        if best == TELL or count > 12 or nearest < _ACT_NEAR or mood_words(words) or covers_up(words):
-            return TELL, shares[TELL]
-        return best, shares[best]
+            told = told or not is_question(words)
+        elif mood_words(words) or covers_up(words):
+            told = True
+        return (TELL, near[TELL]) if told or sure < _ACT_NEAR else (best, min(1.0, sure))
 
 
-_WORD_BONUS: Final = 0.12
-_TEMPERATURE: Final = 0.06
-_ACT_NEAR: Final = 0.6
+_WORD_BONUS: Final = 0.2
+_TEMPERATURE: Final = 0.08
+_RIDGE: Final = 2.0
+_ACT_NEAR: Final = 0.55
+_ACT_MARGIN: Final = 0.03
 
 
 class _Bank:
-    """Prototypes of one question, embedded once."""
+    """A ridge classifier over the embedded prototypes of one question, fitted when made.
+
+    Nearest neighbours follow the topic of a sentence more than its mood; the regression, on prototypes that
+    speak of the same topics in every mood, finds the directions that matter (leaving one out: 0.58 of 14 moods
+    against 0.39 for the three nearest; 0.64 with the bonus for words).
+    """
 
     def __init__(self, embed: Embed, table: Mapping[str, Sequence[str]]) -> None:
-        texts = [text for group in table.values() for text in group]
-        vectors = embed(texts)
-        self._groups: dict[str, NDArray[np.float32]] = {}
-        begin = 0
-        for name, group in table.items():
-            self._groups[name] = vectors[begin : begin + len(group)]
-            begin += len(group)
+        self._names = tuple(table)
+        vectors = embed([text for group in table.values() for text in group]).astype(np.float64)
+        owner = np.repeat(np.arange(len(table)), [len(group) for group in table.values()])
+        targets = np.eye(len(table))[owner]
+        kernel = vectors @ vectors.T + 1.0 + _RIDGE * np.eye(len(vectors))
+        alpha = np.linalg.solve(kernel, targets)
+        self._weights = vectors.T @ alpha
+        self._bias = alpha.sum(axis=0)
 
     def scores(self, vectors: Vectors) -> dict[str, float]:
-        """Return the score per class: the best of the given texts counts."""
-        out: dict[str, float] = {}
-        for name, group in self._groups.items():
-            near = np.sort(vectors @ group.T, axis=1)[:, -3:]
-            out[name] = float(near.mean(axis=1).max())
-        return out
+        """Return the score per class, about 0..1; the mean over the given texts."""
+        found = (vectors @ self._weights + self._bias).mean(axis=0)
+        return dict(zip(self._names, map(float, found), strict=True))
 
-    def nearest(self, vector: NDArray[np.float32], name: str) -> float:
-        """Return the cosine of the nearest prototype of one class."""
-        return float((self._groups[name] @ vector).max())
+
+class _Shelf:
+    """Prototypes by class, for the nearest one of each."""
+
+    def __init__(self, embed: Embed, table: Mapping[str, Sequence[str]]) -> None:
+        self._groups = {name: embed(group) for name, group in table.items()}
+
+    def nearest(self, vector: NDArray[np.float32]) -> dict[str, float]:
+        """Return, per class, the cosine of the prototype nearest to ``vector``."""
+        return {name: float((group @ vector).max()) for name, group in self._groups.items()}
 
 
 def _parts(words: str) -> list[str]:

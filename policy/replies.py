@@ -31,6 +31,7 @@ def pick(
     topic: str,
     *,
     turn: int,
+    words: str = "",
     said: Sequence[str] = (),
     nouns: Sequence[str] = (),
     allow: Callable[[str], bool] | None = None,
@@ -41,7 +42,8 @@ def pick(
 
     Args:
         topic: ``section/name`` in the table.
-        turn: number of the person's turn; the same number gives the same line.
+        turn: number of the person's turn.
+        words: what the person said; the same turn and words give the same line.
         said: what the agent said so far; a cut reply counts when its beginning was heard.
         nouns: the person's own noun phrases for the slot, best first; lines with a slot need one.
         allow: a further condition on the line; left aside only if nothing meets it.
@@ -50,9 +52,10 @@ def pick(
         KeyError: no such table.
     """
     heard = [plain(text) for text in said]
-    order = _candidates(topic, turn, nouns)
+    seed = f"{turn}#{plain(words)}"
+    order = _candidates(topic, seed, nouns)
     for name in neighbours(topic):
-        lines = order if name == topic else _candidates(name, turn, nouns)
+        lines = order if name == topic else _candidates(name, seed, nouns)
         for line in lines:
             if (allow is None or allow(line)) and _last_said(line, heard) < 0:
                 return line, name
@@ -69,6 +72,8 @@ def neighbours(topic: str) -> tuple[str, ...]:
         return (topic,)
     if section == "crisis":
         return (topic, "crisis/follow") if name != "medical" else (topic,)
+    if name == "information":
+        return (topic, "act/normal") if section == "heavy" else (topic,)
     others = ("reflection", "affirmation", "question", "restatement")
     return (topic, *(f"{section}/{other}" for other in others if other != name))
 
@@ -124,11 +129,11 @@ def _organ(sense: str) -> str:
     return "voice" if sense in {"asr", "vad", "microphone", "audio", "hearing", "speech"} else "other"
 
 
-def _candidates(topic: str, turn: int, nouns: Sequence[str]) -> list[str]:
+def _candidates(topic: str, seed: str, nouns: Sequence[str]) -> list[str]:
     lines = [line.replace(SLOT, nouns[0]) if nouns else line for line in table()[topic] if SLOT not in line or nouns]
     if topic.startswith("crisis/"):
         return lines  # in the order of their urgency
-    return sorted(lines, key=lambda line: zlib.crc32(f"{topic}#{turn}|{line}".encode()))
+    return sorted(lines, key=lambda line: zlib.crc32(f"{topic}#{seed}|{line}".encode()))
 
 
 def _last_said(line: str, heard: Sequence[str]) -> int:

@@ -14,18 +14,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from perception.percept import EXPRESSION, NEGATIVE, PROSODY, Percept
+from policy import prompt
+from policy import reading as _reading
 from policy.cues import SIGHT, Cues
 from policy.parse import sentences
-from policy.prompt import GLAD
-from policy.reading import CONTINUE, HEAVY, MOODS, TELL, Reading
+from policy.reading import CONTINUE, MOODS, TELL, Reading
 from policy.replies import strategy_by_line
 from policy.safety import FOLLOW, Finding
-from policy.words import covers_up, is_english, mood_words, plain, tokens
+from policy.words import covers_up, is_english, lexicon, mood_words, plain, tokens
+
+HEAVY: Final = _reading.HEAVY | {"heavy"}
+"""Moods of distress, the coarse one included."""
+
+GLAD: Final = prompt.GLAD | {"glad"}
+"""Moods that are good to have, the coarse one included."""
 
 SHOWN: Final = 0.45
 """How sure a face or a voice must be in distress before it counts."""
 
-_LIGHT_ACTS: Final = frozenset({"greeting", "thanks", "goodbye", "how_are_you", "smalltalk", "joke", "presence"})
 _FACE_MOOD: Final[Mapping[str, str]] = {"sad": "sadness", "fear": "fear", "angry": "anger", "disgust": "anger"}
 _CALMING: Final = frozenset({"anger", "fear", "stress"})
 _SAD: Final = frozenset({"grief", "sadness"})
@@ -37,7 +43,7 @@ class Choice:
 
     Attributes:
         strategy: one of :data:`policy.decision.STRATEGIES`.
-        mood: one of :data:`policy.reading.MOODS`.
+        mood: one of :data:`policy.reading.MOODS`, or ``heavy`` or ``glad`` where that is all that is sure.
         topic: the table of curated lines to speak from: ``mood/strategy`` or ``section/name``.
         emotion: what the agent's face shows, one of :data:`policy.decision.EMOTIONS`.
         tone: how the voice says it, one of :data:`policy.decision.TONES`.
@@ -85,7 +91,7 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
             distress=cues.distress,
         )
     mood = _mood(reading, cues)
-    distress = max(cues.distress, reading_distress(reading), 0.6 if mood in HEAVY else 0.0)
+    distress = max(cues.distress, reading.heavy if mood in HEAVY else 0.0)
     if lately is not None and reading.act not in {"goodbye", "thanks"} and mood not in GLAD:
         return _safety(FOLLOW, "Something dangerous was said a moment ago, so it stays with that.", 0.8, cues)
     act = _act(reading, cues, mood, distress)
@@ -99,7 +105,7 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
     return Choice(
         strategy=strategy,
         mood=mood,
-        topic="act/before_advice" if why == _TOO_EARLY else f"{mood}/{strategy}",
+        topic=_topic(mood, strategy, why, cues),
         emotion=emotion,
         tone=tone,
         confidence=round(min(1.0, 0.35 + 0.65 * reading.strategies.get(strategy, 0.0)), 3),
@@ -110,9 +116,18 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
     )
 
 
-def reading_distress(reading: Reading) -> float:
-    """Return how far the words alone are in distress, 0..1."""
-    return sum(share for mood, share in reading.moods.items() if mood in HEAVY)
+def _topic(mood: str, strategy: str, why: str, cues: Cues) -> str:
+    """Return the table of curated lines; facts have tables of their own, for a guess would be worse than none."""
+    if why == _TOO_EARLY:
+        return "act/before_advice"
+    if strategy != "information":
+        return f"{mood}/{strategy}"
+    asks = lexicon("asks").hits(plain(cues.words))
+    if "normal" in asks and (mood in HEAVY or "i" in tokens(cues.words)):
+        return "act/normal"
+    if "lasting" in asks and mood in HEAVY:
+        return "act/lasting"
+    return f"{'heavy' if mood in HEAVY else 'neutral'}/information"
 
 
 def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
@@ -123,7 +138,7 @@ def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
     if mood in GLAD:
         if cues.distress >= SHOWN:
             return "warm", "soft"
-        return ("happy", "lively") if mood != "relief" else ("warm", "warm")
+        return ("happy", "lively") if mood in {"joy", "pride"} else ("warm", "warm")
     if mood in _SAD:
         return "sad" if mood == "grief" else "concern", "soft"
     if mood in HEAVY or distress >= SHOWN:
@@ -146,21 +161,57 @@ def _safety(kind: str, reason: str, sure: float, cues: Cues) -> Choice:
 
 
 def _mood(reading: Reading, cues: Cues) -> str:
-    """Fuse the mood of the words with the face: the face decides where the words leave it open."""
-    moods = dict(reading.moods)
-    worded = mood_words(cues.words)
+    """Fuse the mood of the words with the face, which decides where the words leave it open.
+
+    Returns:
+        A mood of :data:`MOODS`, or the coarse ``heavy`` or ``glad`` where only that much is certain.
+    """
     face = cues.face_at_words or cues.face or {}
-    strong = (cues.face_distress or 0.0) >= SHOWN
-    best = max(MOODS, key=lambda mood: moods.get(mood, 0.0))
-    open_words = moods[best] < 0.4 or best in {"neutral", "boredom"}
-    if strong and open_words and not worded:
-        label = max(NEGATIVE, key=lambda name: (face.get(name, 0.0), name))
-        return best if best in HEAVY else _FACE_MOOD[label]
-    if best in GLAD and not worded and moods[best] < 0.5 and cues.distress >= SHOWN:
-        return max((m for m in MOODS if m in HEAVY), key=lambda mood: moods.get(mood, 0.0))
-    if best in HEAVY and not worded and moods[best] < 0.2 and cues.distress < SHOWN:
-        return best if reading_distress(reading) > 0.55 else "neutral"
-    return best
+    moods = {
+        m: reading.moods.get(m, 0.0) * (1.0 + _PULL * sum(face.get(f, 0.0) for f in _FITS.get(m, ()))) for m in MOODS
+    }
+    total = sum(moods.values()) or 1.0
+    moods = {mood: share / total for mood, share in moods.items()}
+    best = max(MOODS, key=lambda mood: moods[mood])
+    worded = bool(mood_words(cues.words))
+    heavy, glad = (sum(moods[mood] for mood in group if mood in moods) for group in (HEAVY, GLAD))
+    if cues.distress >= SHOWN and not worded and (best not in GLAD or moods[best] < _SURE):
+        if moods[best] >= _SURE and best in HEAVY:
+            return best
+        return "heavy" if heavy >= 0.3 or cues.face is None else _face_mood(cues)
+    if moods[best] >= _SURE or (worded and moods[best] >= 0.35):
+        return best
+    if heavy >= 0.55 and not (cues.smiling >= 0.6 and not worded):
+        return "heavy"
+    if glad >= 0.5 or (glad >= 0.3 and cues.smiling >= 0.6):
+        return "glad"
+    return "neutral"
+
+
+_PULL: Final = 1.5
+_FITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "grief": ("sad",),
+    "sadness": ("sad",),
+    "loneliness": ("sad",),
+    "disappointment": ("sad",),
+    "hurt": ("sad", "angry"),
+    "anger": ("angry", "disgust"),
+    "fear": ("fear",),
+    "joy": ("happy",),
+    "pride": ("happy",),
+    "relief": ("happy",),
+    "neutral": ("neutral",),
+}
+"""Which faces speak for which mood of the words."""
+
+_SURE: Final = 0.45
+"""Share from which a mood is spoken to by its name; about three of four such readings are right."""
+
+
+def _face_mood(cues: Cues) -> str:
+    face = cues.face_at_words or cues.face or {}
+    label = max(sorted(NEGATIVE), key=lambda name: face.get(name, 0.0))
+    return _FACE_MOOD[label] if face.get(label, 0.0) >= 0.6 else "heavy"
 
 
 def _act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choice | None:
@@ -298,7 +349,7 @@ def _strategy(reading: Reading, cues: Cues, mood: str, distress: float) -> tuple
     if count > 45:
         scores["restatement"] += 0.35
         why = "they told a lot at once"
-    elif count < 14:
+    elif count < 25:
         scores["restatement"] -= 0.6
     if count <= 7 and not mood_words(cues.words) and mood not in GLAD:
         scores["question"] += 0.2
@@ -366,6 +417,8 @@ _MOOD_NAME: Final[Mapping[str, str]] = {
     "joy": "the words are glad",
     "pride": "the words are proud",
     "relief": "the words are relieved",
+    "heavy": "the words weigh heavy",
+    "glad": "the words sound glad",
     "hurt": "the words speak of being hurt",
     "boredom": "the words sound bored",
 }
