@@ -25,7 +25,10 @@ class StopAudio:
 
 @dataclass(frozen=True, slots=True)
 class HoldAudio:
-    """Pause (``held``) or resume playing; silence goes out meanwhile and nothing is lost."""
+    """Pause (``held``) or resume a reply; silence goes out meanwhile and nothing is lost.
+
+    ``StopAudio`` ends a hold too: the next reply is not held.
+    """
 
     held: bool
     reply: int

@@ -64,9 +64,9 @@ class Player:
             case StopAudio(reply):
                 self._catch_up()
                 self._playout.stop(reply)
-            case HoldAudio(held):
+            case HoldAudio(held, reply):
                 self._catch_up()
-                self._playout.hold(held)
+                self._playout.hold(held, reply)
             case _:
                 pass
 
