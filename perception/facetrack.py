@@ -66,7 +66,7 @@ class FaceTracker:
         another = False
         if face is None:
             face = self._acquire(picture)
-            self._confirmed = self._confirmed and face is not None and before is not None and _near(face, before)
+            self._confirmed = face is not None and before is not None and _near(face, before)
         elif count:
             rival = self._count(picture, face)
             if rival is not None:
@@ -80,11 +80,12 @@ class FaceTracker:
 
     def _acquire(self, picture: Pixels) -> Face | None:
         self._rival_before = False
-        found = self._full(picture) or self._short(picture)
+        found = self._full(picture)
         self._people = len(found)
-        for detection in sorted(found, key=lambda d: -d.size):
+        for detection in sorted(found or self._short(picture), key=lambda d: -d.size):
             face = self._mesh.face(picture, region_of(detection))
             if face is not None and face.presence >= ACQUIRE:
+                self._people = max(1, self._people)
                 return face
         return None
 

@@ -51,12 +51,12 @@ class NodDetector:
 
     def step(self, at: Nanos, pose: HeadPose) -> HeadGesture | None:
         """Take in the pose at ``at``; return what it completes."""
+        if at < self._deaf_until:  # so that the end of a nod is not the next one
+            return None
         for series, value in ((self._pitch, pose.pitch), (self._yaw, pose.yaw)):
             series.append((at, value))
             while series[0][0] < at - WINDOW:
                 series.popleft()
-        if at < self._deaf_until:
-            return None
         pitch, yaw = quick(swings(self._pitch, LEAST_SWING_DEG)), quick(swings(self._yaw, LEAST_SWING_DEG))
         nodding, shaking = travel(pitch), travel(yaw)
         if len(pitch) >= SWINGS and nodding > _PURITY * _range_since(self._yaw, pitch[0].start) * len(pitch):

@@ -52,7 +52,7 @@ class GestureFactory:
 
     def __call__(self) -> GestureWorker:
         """Return a fresh worker."""
-        return GestureWorker(self)
+        return GestureWorker(self, HandNetworks(self.bundle))
 
 
 def load(*, resolve: Resolve, rate_hz: float = 2.5, hands: int = 2, least_probability: float = 0.5) -> GestureFactory:
@@ -117,11 +117,16 @@ class SignFilter:
 
 
 class GestureWorker:
-    """Watches the hands of one call's person."""
+    """Watches the hands of one call's person.
 
-    def __init__(self, factory: GestureFactory) -> None:
+    Args:
+        factory: the settings.
+        networks: finds and reads hands; this worker's own.
+    """
+
+    def __init__(self, factory: GestureFactory, networks: HandNetworks) -> None:
         self._factory = factory
-        self._networks = HandNetworks(factory.bundle)
+        self._networks = networks
         self._slots = Slots(factory.rate_hz, phase=0.25)
         self._filter = SignFilter()
 

@@ -31,6 +31,8 @@ from perception.workers import Resolve
 NAME = "scene"
 CAMERA: Final = "camera"
 _WIDTH, _HEIGHT = 80, 60
+_LIGHT_SETTLES: Final = 500 * MS
+_ACTIVITY_SETTLES: Final = 800 * MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class SceneFactory:
     blank: Nanos = 500 * MS
     dark: float = 0.16
     bright: float = 0.22
-    motion: float = 0.02
-    still: float = 0.008
+    motion: float = 0.03
+    still: float = 0.012
 
     @property
     def name(self) -> str:
@@ -88,13 +90,33 @@ def load(*, resolve: Resolve, rate_hz: float = 10.0, frozen_s: float = 1.5, blan
     return SceneFactory(rate_hz=rate_hz, frozen=seconds(frozen_s), blank=seconds(blank_s))
 
 
+class _Settled:
+    """A label that changes only when the new one has held for a while; the first one, if so wished, at once."""
+
+    def __init__(self, patience: Nanos, *, at_once: bool = False) -> None:
+        self._patience = patience
+        self._at_once = at_once
+        self._next = ""
+        self._since: Nanos = 0
+        self.label = ""
+
+    def step(self, at: Nanos, label: str) -> Nanos | None:
+        """Take in the label at ``at``; return since when it holds, if that makes it the new one."""
+        if label != self._next:
+            self._next, self._since = label, at
+        first = self._at_once and not self.label
+        if label == self.label or (at - self._since < self._patience and not first):
+            return None
+        self.label = label
+        return self._since
+
+
 class SceneWorker:
     """Watches the picture of one call's camera."""
 
     _CUT: Final = 0.12
     _CUT_HISTOGRAM: Final = 0.5
     _CUT_GAP: Final = 500 * MS
-    _SETTLE: Final = 800 * MS
     _BLANK_SPREAD: Final = 1.5
 
     def __init__(self, factory: SceneFactory) -> None:
@@ -102,9 +124,8 @@ class SceneWorker:
         self._slots = Slots(factory.rate_hz)
         self._before: Pixels | None = None
         self._small_before: Pixels | None = None
-        self._light = ""
-        self._activity = ""
-        self._activity_next: tuple[str, Nanos] = ("", 0)
+        self._light = _Settled(_LIGHT_SETTLES, at_once=True)
+        self._activity = _Settled(_ACTIVITY_SETTLES)
         self._level = 0.0
         self._changed_at: Nanos | None = None
         self._content_at: Nanos | None = None
@@ -152,15 +173,9 @@ class SceneWorker:
 
     def _see_light(self, at: Nanos, small: Pixels) -> list[Percept]:
         luma, limits = float(small.mean()) / 255, self._limits
-        if self._light:
-            middle = limits.bright if self._light == "dark" else limits.dark
-        else:
-            middle = (limits.dark + limits.bright) / 2
-        label = "dark" if luma < middle else "bright"
-        if label == self._light:
-            return []
-        self._light = label
-        return [_percept(SCENE, label, at, at, 0.9, luma=luma)]
+        limit = limits.bright if self._light.label == "dark" else limits.dark
+        since = self._light.step(at, "dark" if luma < limit else "bright")
+        return [] if since is None else [_percept(SCENE, self._light.label, since, at, 0.9, luma=luma)]
 
     def _see_cut(self, at: Nanos, small: Pixels, before: Pixels, difference: float) -> list[Percept]:
         if difference < self._CUT or (self._cut_at is not None and at - self._cut_at < self._CUT_GAP):
@@ -174,15 +189,11 @@ class SceneWorker:
 
     def _see_motion(self, at: Nanos, difference: float) -> list[Percept]:
         self._level += (difference - self._level) * 0.3
-        limit = self._limits.still if self._activity == "motion" else self._limits.motion
-        label = "motion" if self._level > limit else "still"
-        if label != self._activity_next[0]:
-            self._activity_next = (label, at)
-        since = self._activity_next[1]
-        if label == self._activity or at - since < self._SETTLE:
+        limit = self._limits.still if self._activity.label == "motion" else self._limits.motion
+        since = self._activity.step(at, "motion" if self._level > limit else "still")
+        if since is None:
             return []
-        self._activity = label
-        return [_percept(SCENE, label, since, at, 0.8, motion=min(1.0, self._level))]
+        return [_percept(SCENE, self._activity.label, since, at, 0.8, motion=min(1.0, self._level))]
 
 
 def _percept(kind: str, label: str, start: Nanos, end: Nanos, confidence: float, **data: float) -> Percept:
