@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
 from agent.transports import Feed, Hangup, Signal, Transport
+from agent.transports._opus import OpusDecoder
+from agent.transports._reorder import AudioInlet, Packet, install
 from agent.transports._sdp import offer_loopback
 from perception.media import AudioChunk, Media, Text, VideoFrame
 
@@ -74,6 +76,7 @@ class Client:
 
     Attributes:
         messages: what came over the data channel, parsed.
+        seen: pictures that came from the agent.
         heard: the agent's sound, float32 mono at 48 kHz, with the time of arrival of each piece.
     """
 
@@ -81,13 +84,16 @@ class Client:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.messages: list[dict[str, Any]] = []
         self.heard: list[tuple[float, NDArray[np.float32]]] = []
+        self.seen = 0
         self.pc_id: str | None = None
+        self._decoder = OpusDecoder()
         self.mic = microphone()
         self.opened = asyncio.Event()
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         if audio:
-            self.pc.addTransceiver(self.mic, direction="sendrecv")
+            ear = self.pc.addTransceiver(self.mic, direction="sendrecv").receiver
+            install(ear, AudioInlet(self._listen, lambda: 0))
         if video:
             self.pc.addTransceiver(camera(), direction="sendrecv")
         self.channel = self.pc.createDataChannel("chat", ordered=True) if channel else None
@@ -142,6 +148,12 @@ class Client:
         """Arrival times of pieces of the agent's sound that are not silence."""
         return [at for at, piece in self.heard if at >= since and float(np.abs(piece).max()) > 0.02]
 
+    def _listen(self, packet: Packet) -> None:
+        """Take the agent's packets as they come: what is measured here is the agent, not aiortc's buffer."""
+        piece = self._decoder.decode(packet.data)
+        if piece is not None:
+            self.heard.append((time.monotonic(), piece))
+
     def _hear(self, raw: Any) -> None:
         self.messages.append(json.loads(raw))
         self._news.set()
@@ -153,10 +165,7 @@ class Client:
         try:
             while True:
                 frame = await track.recv()
-                if isinstance(frame, av.AudioFrame):
-                    pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-                    self.heard.append((time.monotonic(), pcm.astype(np.float32) / 32768))
-                    self._news.set()
+                self.seen += isinstance(frame, av.VideoFrame)
         except MediaStreamError:
             return
 
@@ -164,7 +173,7 @@ class Client:
 class Recorder:
     """A runtime that keeps what it is fed; ``script`` is what it does meanwhile."""
 
-    def __init__(self, script: Callable[[Transport], Awaitable[None]] | None = None) -> None:
+    def __init__(self, script: Callable[[Transport], Coroutine[Any, Any, None]] | None = None) -> None:
         self.audio: list[AudioChunk] = []
         self.video: list[VideoFrame] = []
         self.texts: list[Text] = []
@@ -198,7 +207,7 @@ class Recorder:
         keep: Feed = feed
         try:
             async with asyncio.TaskGroup() as group:
-                task = group.create_task(self._script(transport)) if self._script is not None else None  # type: ignore[arg-type]
+                task = group.create_task(self._script(transport)) if self._script is not None else None
                 try:
                     await transport.receive(keep, clock)
                 except Hangup as error:
@@ -221,5 +230,3 @@ class Recorder:
                         await self.news.wait()
                 except TimeoutError:
                     pass
-
-

@@ -45,17 +45,17 @@ class Offer(_Body):
 
     sdp: str
     type: Literal["offer"]
-    pc_id: PcId | None = Field(None, validation_alias=AliasChoices("pc_id", "pcId"))
-    restart_pc: bool | None = Field(None, validation_alias=AliasChoices("restart_pc", "restartPc"))
+    pc_id: PcId | None = Field(default=None, validation_alias=AliasChoices("pc_id", "pcId"))
+    restart_pc: bool | None = Field(default=None, validation_alias=AliasChoices("restart_pc", "restartPc"))
 
 
 class Candidate(_Body):
     """One trickled address of the client."""
 
     candidate: str = Field(max_length=512)
-    sdp_mid: str | None = Field(None, max_length=64, validation_alias=AliasChoices("sdp_mid", "sdpMid"))
+    sdp_mid: str | None = Field(default=None, max_length=64, validation_alias=AliasChoices("sdp_mid", "sdpMid"))
     sdp_mline_index: int | None = Field(
-        None, ge=0, le=16, validation_alias=AliasChoices("sdp_mline_index", "sdpMLineIndex")
+        default=None, ge=0, le=16, validation_alias=AliasChoices("sdp_mline_index", "sdpMLineIndex")
     )
 
 
