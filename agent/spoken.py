@@ -31,12 +31,14 @@ _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,200}>")
 _FENCE = re.compile(r"^\s{0,3}(?:`{3,}|~{3,}).*$", re.MULTILINE)
 _LINE_MARK = re.compile(r"^[ \t]{0,8}(?:#{1,6}[ \t]+|>[ \t]*|[-*+•][ \t]+)", re.MULTILINE)
 _EMPHASIS = re.compile(r"[*`|]+|(?<!\w)[_~]+|[_~]+(?!\w)")
+_LONG_NUMBER = re.compile(r"\d(?:,?\d){12,}")
+"""Nobody reads these as one number; they are said digit by digit."""
 _SPACE = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"""[.!?…]+["”’')\]]*\s+(?=\S)""")
 _CLAUSE_END = re.compile(r"(?:[,;:]|\s[—–-])\s+|[—–]")
 _TITLES = frozenset(["Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Sr", "Jr", "Rev", "Gen", "Capt", "Lt", "Col", "Sgt", "vs"])
 _KEPT_SYMBOLS = frozenset("°")
-_SILENT_CATEGORIES = frozenset({"So", "Sk", "Cf", "Cs", "Co", "Cn", "Cc"})
+_SILENT_CATEGORIES = frozenset({"So", "Sk", "No", "Cf", "Cs", "Co", "Cn", "Cc"})
 
 
 def clauses(text: str, tone: Tone) -> list[Clause]:
@@ -55,10 +57,12 @@ def clauses(text: str, tone: Tone) -> list[Clause]:
 
 
 def _plain(text: str) -> list[str]:
+    text = unicodedata.normalize("NFKC", text).replace("\u2044", "/")
     text = _FENCE.sub("", text)
     text = _URL.sub("a link", _LINK.sub(r"\1", text))
     text = _LINE_MARK.sub("", _TAG.sub(" ", text))
     text = _EMPHASIS.sub("", text)
+    text = _LONG_NUMBER.sub(lambda m: " ".join(m.group().replace(",", "")), text)
     lines = [_SPACE.sub(" ", "".join(_sounding(c) for c in line)).strip() for line in text.splitlines()]
     return [line if line[-1] in ".!?…,;:—–" else line + "." for line in lines[:-1] if line] + lines[-1:]
 
