@@ -210,8 +210,7 @@ def _models_verify(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config)
-    findings = doctor.examine(host=loaded.server.host, port=loaded.server.port)
+    findings = doctor.examine(config.load(options.config))
     for finding in findings:
         print(f"{finding.state:<5} {finding.name:<18} {finding.what}")
         if finding.fix:

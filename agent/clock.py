@@ -98,8 +98,8 @@ class VirtualClock:
         self._in_flight[token] = due
         try:
             yield
-        except asyncio.CancelledError:
-            raise
+        except (asyncio.CancelledError, TimeoutError):
+            raise  # given up: the time until now has passed already
         except Exception:
             await self._charge(token, due, began)
             raise

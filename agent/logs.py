@@ -28,9 +28,10 @@ def configure(*, json_lines: bool = False, verbose: bool = False, personal: bool
         shared.append(_drop_personal)
     renderer: list[structlog.types.Processor]
     if json_lines:
-        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        renderer = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        renderer = [console(colors=sys.stderr.isatty())]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -49,6 +50,11 @@ def configure(*, json_lines: bool = False, verbose: bool = False, personal: bool
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def console(*, colors: bool = False) -> structlog.dev.ConsoleRenderer:
+    """Return a renderer for people. Its tracebacks show no local variables, which may hold what a person said."""
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
 def _drop_personal(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
