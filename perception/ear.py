@@ -80,7 +80,8 @@ class Ear:
 
     def between(self, start: int, end: int) -> NDArray[np.float32]:
         """Return a copy of the samples ``start:end``, as far as they are kept and finished hops."""
-        return self._line[max(0, start - self.first) : max(0, end - self.first)].copy()
+        start, end = (min(max(0, index - self.first), self._filled) for index in (start, end))
+        return self._line[start:end].copy()
 
     def hear(self, media: Sequence[Media]) -> Iterator[Hop]:
         """Take in a batch of sound; yield every hop that is complete.

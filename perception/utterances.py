@@ -6,7 +6,7 @@ into batches.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from perception.ear import MAX_FILL, Hop, hops, samples
 from perception.silero import HOP, Segmenter
@@ -40,6 +40,7 @@ class Pause:
         end: index of the first sample after those to decode.
         onset: index at which the voice began.
         stop: index at which it stopped.
+        gaps: first and one after the last index of the earlier pauses in the utterance.
     """
 
     utterance: int
@@ -48,6 +49,7 @@ class Pause:
     end: int
     onset: int
     stop: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class _Utterance:
     voice: int
     since_pause: int
     since_point: int
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    stop: int = 0
     number: int = 0
     revision: int = 0
 
@@ -155,7 +159,10 @@ class Utterances:
         return points + (self._voiced(self._open, hop.end) if voiced else self._silent(self._open, hop.end))
 
     def _voiced(self, open_: _Utterance, end: int) -> list[Point]:
-        points: list[Point] = [Resumed(open_.number)] if open_.revision and not open_.since_pause else []
+        points: list[Point] = []
+        if open_.revision and not open_.since_pause:
+            open_.gaps.append((open_.stop, end - HOP))
+            points.append(Resumed(open_.number))
         open_.voice += HOP
         open_.since_pause += HOP
         open_.since_point += HOP
@@ -187,8 +194,10 @@ class Utterances:
     def _paused(self, open_: _Utterance, end: int, stop: int) -> Point:
         open_.revision += 1
         open_.since_pause = open_.since_point = 0
+        open_.stop = stop
         self._fence = end
-        return Pause(self._numbered(open_), open_.revision, open_.begin, end, open_.onset, stop)
+        number = self._numbered(open_)
+        return Pause(number, open_.revision, open_.begin, end, open_.onset, stop, tuple(open_.gaps))
 
     def _numbered(self, open_: _Utterance) -> int:
         if not open_.number:

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 import perception.onnx  # noqa: F401 -- sets the switches of onnxruntime before hibari imports it
 from perception.media import RATE_HZ, AudioChunk
+from perception.percept import Percept
 from perception.timebase import Nanos, from_ticks
+from perception.workers import Worker
 
 SENTENCES = (
     "I think I am going to quit my job next month.",
@@ -134,3 +136,14 @@ def chunked(sound: NDArray[np.float32], lengths: int | list[int] = 320, start: N
         at += size
         turn += 1
     return chunks
+
+
+def feed(worker: Worker, chunks: list[AudioChunk], batch: int = 1) -> list[Percept]:
+    """Feed ``chunks`` to ``worker``, ``batch`` of them at a time; return all percepts."""
+    return [p for at in range(0, len(chunks), batch) for p in worker.feed(chunks[at : at + batch])]
+
+
+def random_cuts(seed: int, longest: int = 1600) -> list[int]:
+    """Return chunk sizes from one sample to ``longest``, small ones as likely as large ones."""
+    rng = np.random.default_rng(seed)
+    return [int(size) for size in np.exp(rng.uniform(0, np.log(longest), 97))]

@@ -44,6 +44,7 @@ AUTO = "auto"
 _ENGLISH = "en"
 _AGREEING = 2
 _SPARE_S = 4.0
+_LOOSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +151,33 @@ class Asr:
         self._shown = ()
         self._read = (point.stop + point.end) // 2
         self._agreement = Agreement()
-        begin, onset, stop = (as_seconds(self._ear.instant(at)) for at in (point.begin, point.onset, point.stop))
+        starts, ends = self._times(point, heard)
         data: dict[str, Datum] = {
             "utterance": point.utterance,
             "revision": point.revision,
-            "word_starts": tuple(round(min(max(begin + start, onset), stop), 3) for start in heard.starts),
-            "word_ends": tuple(round(min(max(begin + end, onset), stop), 3) for end in heard.ends),
+            "word_starts": starts,
+            "word_ends": ends,
             "language": heard.language,
             "avg_logprob": heard.avg_logprob,
             "no_speech": heard.no_speech,
         }
         return [self._percept(TRANSCRIPT, heard.text, point.onset, point.stop, heard, data)]
+
+    def _times(self, point: Pause, heard: Heard) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Turn word times into the call's seconds; no word lies in silence, where the alignment lets them begin."""
+        begin, onset, stop = (as_seconds(self._ear.instant(at)) for at in (point.begin, point.onset, point.stop))
+        gaps = [(as_seconds(self._ear.instant(a)), as_seconds(self._ear.instant(b))) for a, b in point.gaps]
+        starts, ends = [], []
+        for first, last in zip(heard.starts, heard.ends, strict=True):
+            start, end = (min(max(begin + t, onset), stop) for t in (first, last))
+            for quiet, voice in gaps:
+                if quiet - _LOOSE_S <= start < voice and end > voice:
+                    start = voice
+                elif start < quiet < end <= voice:
+                    end = quiet
+            starts.append(round(start, 3))
+            ends.append(round(end, 3))
+        return tuple(starts), tuple(ends)
 
     def _percept(self, kind: str, text: str, start: int, end: int, heard: Heard, data: dict[str, Datum]) -> Percept:
         confidence = min(1.0, math.exp(heard.avg_logprob))

@@ -132,6 +132,10 @@ class Prosody:
         else:
             self._voice.append(self._stretches.silence == 0)
 
+    def _pause_ratio(self) -> float:
+        spoken = len(self._voice) - self._stretches.silence // HOP
+        return max(0.0, 1.0 - sum(self._voice) / spoken) if spoken > 0 else 0.0
+
     def _listen(self, end: int) -> None:
         """Follow the pitch up to the last frame that more sound would not change."""
         left = max(self._ear.first, (self._done - _LEFT) * FRAME)
@@ -158,7 +162,7 @@ class Prosody:
         manner = self._speaker.judge(measures, finished=finished)
         data = {
             **asdict(measures),
-            "pause_ratio": 1.0 - sum(self._voice) / len(self._voice) if self._voice else 0.0,
+            "pause_ratio": self._pause_ratio(),
             "phrases": float(self._speaker.phrases),
             **{f"z_{name}": value for name, value in manner.z.items()},
         }
