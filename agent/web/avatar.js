@@ -38,7 +38,7 @@ function paints(defs) {
 }
 
 function build(own) {
-  const svg = make("svg", { class: "avatar", viewBox: "-240 -236 480 520", role: "img", "aria-label": "The agent's face", focusable: "false" });
+  const svg = make("svg", { class: "avatar", viewBox: "-240 -212 480 496", preserveAspectRatio: "xMidYMax meet", role: "img", "aria-label": "The agent's face", focusable: "false" });
   const defs = make("defs", { "data-own": own }, svg);
   const url = (name) => `url(#${own}-${name})`;
   paints(defs);
@@ -48,7 +48,7 @@ function build(own) {
   el.ring = make("circle", { class: "av-ring", cx: 0, cy: 6, r: 196 }, svg);
   make("circle", { fill: url("sun"), cx: 0, cy: 6, r: 196 }, svg);
   el.bust = make("g", { mask: url("mask") }, svg);
-  el.back = make("path", { class: "av-nape", d: "M-110 -30C-122 -112 -74 -168 2 -168C80 -168 124 -112 112 -26C110 8 106 40 92 74C60 100 -60 100 -92 74C-106 40 -108 6 -110 -30Z" }, el.bust);
+  el.back = make("path", { class: "av-nape", d: "M-108 -30C-120 -112 -74 -168 2 -168C80 -168 122 -112 110 -26C108 4 104 30 96 50C84 78 60 84 0 84C-60 84 -84 78 -96 50C-104 30 -106 4 -108 -30Z" }, el.bust);
   el.body = make("g", {}, el.bust);
   make("path", { d: "M-47 84C-47 148 -50 168 -74 186C-44 218 44 218 74 186C50 168 47 148 47 84Z", fill: url("neck") }, el.body);
   make("path", { d: "M-226 330C-222 244 -156 206 -66 178C-50 214 50 214 66 178C156 206 222 244 226 330Z", fill: url("coat") }, el.body);
@@ -89,7 +89,7 @@ function build(own) {
   el.chin = make("ellipse", { cx: 0, ry: 4, class: "av-shade" }, el.features);
   el.front = make("g", {}, el.head);
   make("path", {
-    d: "M-104 22C-111 8 -116 -14 -115 -44C-113 -112 -78 -160 -14 -172C22 -184 66 -172 88 -146C116 -122 120 -82 115 -44C113 -20 108 4 103 22C101 4 99 -14 94 -30C90 -52 82 -68 66 -82C40 -74 4 -84 -18 -106C-30 -84 -62 -78 -82 -56C-92 -42 -98 -16 -104 22Z",
+    d: "M-105 8C-112 -8 -116 -24 -115 -48C-112 -114 -76 -162 -14 -173C28 -182 72 -168 95 -136C114 -108 119 -78 115 -46C113 -24 109 -6 104 8C100 8 98 -8 94 -28C90 -50 82 -68 66 -82C40 -74 4 -84 -18 -106C-30 -84 -62 -78 -82 -56C-92 -42 -95 -14 -97 4C-98 9 -102 12 -105 8Z",
     fill: url("hair"),
   }, el.front);
   make("path", { class: "av-strand", d: "M-16 -108C2 -136 36 -150 70 -134M-22 -112C-50 -108 -84 -86 -98 -44M-12 -104C20 -92 66 -98 98 -52M-8 -122C12 -152 52 -160 80 -144" }, el.front);

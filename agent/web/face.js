@@ -19,7 +19,7 @@ export const EMOTIONS = {
   },
   concern: {
     light: ["#bcc6f2", "#8a95d6"],
-    pose: { browInner: 0.85, browOuter: -0.25, smile: -0.18, press: 0.35, lid: 0.94, squint: 0.3, roll: -3, lean: 0.35, pitch: 0.1, cheek: 0.2 },
+    pose: { browInner: 1.15, browOuter: -0.3, smile: -0.16, press: 0.35, lid: 0.94, squint: 0.3, roll: -3, lean: 0.35, pitch: 0.1, cheek: 0.2 },
   },
   sad: {
     light: ["#a9c4e4", "#6d8fc0"],

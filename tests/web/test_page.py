@@ -1,0 +1,220 @@
+"""The page as a person meets it: consent first, then a call that shows what it hears, sees and decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.web import scenes
+from tests.web.browser import until
+from tests.web.conftest import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+COUNT_CAPTURES = """
+window.captures = [];
+const real = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = function (wanted) { window.captures.push(wanted); return real.call(this, wanted); };
+"""
+ALL_NAMES = ["asr", "expression", "face", "gaze", "gesture", "prosody", "scene", "vad", "voice", "words"]
+
+
+def test_nothing_is_asked_or_sent_before_consent(visit: Open) -> None:
+    v = visit(init=COUNT_CAPTURES)
+    v.page.wait_for_timeout(400)
+    assert v.page.evaluate("captures.length") == 0
+    assert v.server.offers == []
+    words = v.page.inner_text("#consent")
+    for promise in ("an AI, not a person", "Words", "Tone of voice", "Facial expression", "Gaze", "Gestures", "People in view"):
+        assert promise in words
+    assert v.server.url.split("/")[2] in words
+    v.begin()
+    v.server.wait(lambda: v.server.client_messages("consent"), "the consent")
+    kinds = [m.get("type") if isinstance(m, dict) else "ping" for m in v.server.said]
+    assert kinds[:4] == ["signalling", "signalling", "client-ready", "client-message"]
+    assert v.server.client_messages("consent") == [{"version": 1, "senses": ALL_NAMES}]
+    assert v.server.said[0]["message"] == {"type": "trackStatus", "receiver_index": 0, "enabled": True}
+    assert v.server.said[1]["message"] == {"type": "trackStatus", "receiver_index": 1, "enabled": True}
+
+
+def test_the_offer_is_the_wire_of_small_webrtc(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    offer = v.server.offers[0]
+    assert (offer["type"], offer["pc_id"], offer["restart_pc"]) == ("offer", None, False)
+    media = [line.split()[0] for line in offer["sdp"].splitlines() if line.startswith("m=")]
+    assert media == ["m=audio", "m=video", "m=application"]
+    v.server.wait(lambda: v.server.patches, "trickled candidates")
+    patch = v.server.patches[0]
+    assert patch["pc_id"] == v.page.evaluate("rapport.pcId")
+    assert set(patch["candidates"][0]) == {"candidate", "sdp_mid", "sdp_mline_index"}
+    v.server.wait(lambda: sum(isinstance(m, str) for m in v.server.said) >= 2, "two pings")
+
+
+def test_a_refused_camera_is_never_opened(visit: Open) -> None:
+    v = visit(init=COUNT_CAPTURES)
+    for sense in ("expression", "gaze", "gesture", "scene"):
+        v.page.uncheck(f"#allow-{sense}")
+    assert v.page.inner_text("#start") == "Allow two of six and start"
+    v.begin()
+    wanted = v.page.evaluate("captures")
+    assert len(wanted) == 1
+    assert wanted[0]["video"] is False
+    assert (wanted[0]["audio"]["echoCancellation"], wanted[0]["audio"]["noiseSuppression"]) == (True, False)
+    v.server.wait(lambda: v.server.client_messages("consent"), "the consent")
+    assert v.server.client_messages("consent")[0]["senses"] == ["asr", "prosody", "vad", "voice", "words"]
+    assert v.server.said[1]["message"]["enabled"] is False
+    assert v.page.evaluate("rapport.rows.expression") == {"state": "off", "text": "Off by you"}
+    scenes.percept(v.server, "expression", "sad")
+    v.page.wait_for_timeout(400)
+    assert v.page.evaluate("rapport.rows.expression.state") == "off"
+
+
+def test_typing_only_opens_no_device_and_still_talks(visit: Open) -> None:
+    v = visit(init=COUNT_CAPTURES)
+    v.page.click("#start-typing")
+    until(v.page, "rapport.state === 'ready'")
+    assert v.page.evaluate("captures.length") == 0
+    v.page.fill("#words", "  hello there  ")
+    v.page.press("#words", "Enter")
+    sent = v.server.wait(lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "send-text"], "the words")
+    assert sent[0]["data"]["content"] == "hello there"
+    assert v.page.input_value("#words") == ""
+
+
+def test_captions_follow_both_sides(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    tell = v.server.tell
+    tell("caption", speaker="user", text="I lost", final=False)
+    until(v.page, "document.querySelector('#captions .user.open')")
+    tell("caption", speaker="user", text="I lost my <b>dog</b> <img src=x onerror=alert(1)>", final=True)
+    tell("caption", speaker="agent", text="I am so", final=False, reply=1)
+    tell("caption", speaker="agent", text="I am so sorry. That is hard.", final=False, reply=1)
+    tell("caption", speaker="agent", text="I am so sorry.", final=True, reply=1, cut=True)
+    tell("caption", speaker="user", text="Wait", final=False)
+    until(v.page, "rapport.captions.length === 3")
+    shown = v.page.locator("#captions li")
+    assert shown.nth(0).locator(".text").inner_text() == "I lost my <b>dog</b> <img src=x onerror=alert(1)>"
+    assert v.page.locator("#captions img").count() == 0
+    assert "cut off" in shown.nth(1).inner_text()
+    assert shown.nth(1).locator(".text").inner_text() == "I am so sorry."
+    captions = v.page.evaluate("rapport.captions.map(({speaker, text, final, cut}) => [speaker, text, final, cut])")
+    assert captions[1] == ["agent", "I am so sorry.", True, True]
+    assert captions[2] == ["user", "Wait", False, False]
+    v.page.click("#cc")
+    assert not v.page.is_visible("#captions")
+
+
+def test_the_panel_tells_known_unsure_lost_and_off_apart(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    scenes.percept(v.server, "expression", "sad", 0.78)
+    until(v.page, "rapport.rows.expression.state === 'known'")
+    assert v.page.evaluate("rapport.rows.expression.text") == "Sad"
+    row = v.page.locator('[data-sense="expression"]')
+    assert row.locator("[role=meter]").get_attribute("aria-valuenow") == "78"
+    assert row.locator(".spark rect").count() == 1
+    scenes.percept(v.server, "expression", "uncertain", 0.31)
+    until(v.page, "rapport.rows.expression.state === 'unsure' && rapport.rows.expression.text === 'Unsure'")
+    v.server.tell("percept", at=2.0, kind="sense_lost", label="face", start=2, end=2, confidence=1, worker="face", data={})
+    until(v.page, "rapport.rows.expression.state === 'lost' && rapport.rows.gaze.state === 'lost'")
+    assert v.page.evaluate("rapport.rows.words.state") != "lost"
+    v.server.tell("percept", at=3.0, kind="sense_back", label="face", start=3, end=3, confidence=1, worker="face", data={})
+    scenes.look(v.server, "happy", 0.9)
+    until(v.page, "rapport.rows.expression.text === 'Happy' && rapport.rows.gaze.text === 'Towards me'")
+    until(v.page, "rapport.rows.scene.text === 'One person'")
+    v.page.uncheck("#flip-gaze")
+    until(v.page, "rapport.rows.gaze.state === 'off'")
+    sent = v.server.wait(lambda: v.server.client_messages("senses"), "the change of senses")
+    assert "gaze" not in sent[0]["senses"]
+    assert {"face", "expression"} <= set(sent[0]["senses"])
+    until(v.page, "rapport.rows.expression.state === 'waiting'")
+
+
+def test_refusing_every_camera_sense_gives_the_camera_back(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    until(v.page, "rapport.person.camera")
+    for sense in ("expression", "gaze", "gesture", "scene"):
+        v.page.uncheck(f"#flip-{sense}")
+    until(v.page, "!rapport.person.camera")
+    off = {"type": "trackStatus", "receiver_index": 1, "enabled": False}
+    v.server.wait(lambda: off in [m.get("message") for m in v.server.said if isinstance(m, dict)], "camera off")
+    v.page.check("#flip-gesture")
+    until(v.page, "rapport.person.camera && rapport.person.cameraLive")
+
+
+def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    scenes.distress(v.server)
+    until(v.page, "rapport.lastDecision")
+    shown = v.page.inner_text("#why")
+    for part in ("Spoke", "reflects the feeling", "concern", "stay with the feeling", "trembling 74%", "86% sure"):
+        assert part in shown
+    v.server.tell("decision", at=9, cue="reflex", reply=0, action="wait", strategy=None, emotion=None, reason="They may go on.", confidence=1, evidence=[])
+    until(v.page, "rapport.lastDecision.action === 'wait'")
+    assert "Waited" in v.page.inner_text("#why .line")
+    v.page.click("#why summary")
+    assert "stay with the feeling" in v.page.inner_text("#why .earlier")
+
+
+def test_timing_splits_the_way_to_the_first_sound(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    scenes.metrics(v.server, 3, end_of_turn=0.4, decide=0.1, voice=0.25, voice_to_voice=0.7)
+    until(v.page, "rapport.timing.totals.length === 1")
+    assert v.page.inner_text("#timing .total b") == "700 ms"
+    cells = v.page.inner_text("#timing .key").replace("\n", " ")
+    for part in ("Sure you were done 400 ms", "Decision 100 ms", "Voice 150 ms", "Rest 50 ms"):
+        assert part in cells
+    until(v.page, "rapport.timing.roundtrip > 0 && rapport.timing.roundtrip < 2")
+
+
+def test_the_agent_is_heard_and_its_mouth_moves(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    opening = "document.querySelector('#stage .av-inside').getBBox().height"
+    v.page.wait_for_timeout(800)
+    closed = v.page.evaluate(opening)
+    v.server.speak(3)
+    until(v.page, "rapport.audio.heardMs > 600")
+    widest = max(v.page.evaluate(opening) or v.page.wait_for_timeout(40) or 0 for _ in range(40))
+    assert widest > closed + 5
+    assert v.page.evaluate("rapport.audio.peak") > 0.05
+    until(v.page, "performance.now() - rapport.audio.lastHeardAt > 700")
+    assert v.page.evaluate(opening) == pytest.approx(closed, abs=2)
+
+
+def test_the_face_shows_emotions_and_drops_what_is_stale(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    for k, emotion in enumerate(("neutral", "warm", "happy", "concern", "sad", "surprise", "curious", "calm"), 2):
+        v.server.tell("display", emotion=emotion, gesture="none", intensity=0.9, reply=k)
+        until(v.page, f"rapport.emotion === '{emotion}'")
+    v.server.tell("display", emotion="happy", gesture="nod", intensity=0.9, reply=4)
+    v.server.tell("note", at=1, event="state", level="info", state="thinking")
+    until(v.page, "rapport.mood === 'thinking'")
+    assert v.page.evaluate("rapport.emotion") == "calm"
+    assert v.page.evaluate("rapport.display.length") == 8
+    assert v.page.get_attribute("#stage .avatar", "aria-label") == "The agent’s face: calm, thinking"
+
+
+def test_leaving_says_goodbye(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    pc_id = v.page.evaluate("rapport.pcId")
+    v.page.goto("about:blank")
+    assert v.server.wait(lambda: v.server.byes, "the goodbye") == [pc_id]
+
+
+def test_hanging_up_ends_the_call_and_calls_again(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    v.page.click("#hangup")
+    assert v.page.evaluate("rapport.cover") == "ended"
+    v.server.wait(lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "disconnect-bot"], "the hang-up")
+    assert v.page.evaluate("rapport.person.mic") is False
+    v.page.click("text=Talk again")
+    until(v.page, "rapport.state === 'ready'")
+    assert v.server.offers[1]["pc_id"] is None
