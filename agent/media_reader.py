@@ -155,7 +155,7 @@ class _Segment:
         self._begin = begin
         self._shape = _shape(frame)
         self._rate_hz: int = frame.sample_rate
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
+        self._resampler = av.AudioResampler(format="s32", layout="mono", rate=RATE_HZ)
         self._waiting = np.zeros(0, np.float32)
         self._taken = self._given = 0
 
@@ -181,9 +181,11 @@ class _Segment:
         return self._cut(self._resampler.resample(None), 1)
 
     def _cut(self, parts: list[Any], least: int) -> Iterator[AudioChunk]:
-        sound = np.concatenate([self._waiting, *(part.to_ndarray().reshape(-1) for part in parts)])
+        # In whole numbers, FFmpeg mixes channels so that full scale stays full scale; in floats it does not.
+        mixed = [part.to_ndarray().reshape(-1) / np.float32(1 << 31) for part in parts]
+        sound = np.concatenate([self._waiting, *mixed]).astype(np.float32)
         while len(sound) >= least:
-            piece = np.clip(np.nan_to_num(sound[:CHUNK]), -1.0, 1.0).astype(np.float32)
+            piece = sound[:CHUNK].copy()
             yield AudioChunk(piece, self.end)
             self._given += len(piece)
             sound = sound[CHUNK:]
