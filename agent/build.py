@@ -108,7 +108,7 @@ class Runtime:
     ) -> None:
         """Hold one call to its end. With ``guard``, what went wrong in it is logged and does not raise."""
         with _journal(self.config, transport.call_id) as journal:
-            every = (*sinks, journal) if journal is not None else tuple(sinks)
+            every: list[Sink] = [*sinks, *([journal] if journal is not None else [])]
             try:
                 await Call(transport, self.parts, clock or SystemClock(), every).run()
             except Exception as error:
@@ -141,7 +141,11 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         ConfigError: a part is not known or does not take its options.
         agent.models.ModelMissing: an embedded model is not there; the message says how to get it.
     """
-    resolve = resolve or models.resolve
+    if resolve is None:
+        resolve = models.resolve
+        defaults = Config()
+        if (config.workers, config.policy, config.voice) == (defaults.workers, defaults.policy, defaults.voice):
+            models.require()  # all at once, before anything heavy is loaded
     return Runtime(
         config,
         Parts(

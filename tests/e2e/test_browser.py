@@ -1,0 +1,196 @@
+"""The whole thing, as a person meets it: a browser, a camera, a microphone, and nothing faked behind the page.
+
+A woman cries and says why, then laughs and says why; her clip plays in Chromium's fake devices in a loop, so
+where she is in it is known from the camera's own clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from perception.percept import NEGATIVE
+from perception.timebase import as_seconds
+from tests import scenes
+from tests.e2e.live import ROOT, Server, serving
+from tests.web.browser import CHROMIUM, QUIET, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.slow]
+
+SHOTS = ROOT / "artefacts" / "screenshots"
+LOOP_S = as_seconds(scenes.DURATION)
+DISTRESS = (1.0, as_seconds(scenes.DISTRESS_UNTIL))
+JOY = (as_seconds(scenes.JOY_FROM) + 1.0, LOOP_S - 0.5)
+
+# Where she is in the clip: the camera's clock, read together with the page's.
+PHASE = """(() => {
+  const video = document.getElementById("self-video");
+  return {now: performance.now(), at: video.currentTime};
+})()"""
+
+
+@dataclass
+class Live:
+    """The page in a call, and the server behind it."""
+
+    page: Page
+    server: Server
+    now: float = 0.0
+    at: float = 0.0
+
+    def read(self, name: str) -> Any:
+        return self.page.evaluate(f"window.rapport.{name}")
+
+    def anchor(self) -> None:
+        """Tie the page's clock to the camera's."""
+        found = self.page.evaluate(PHASE)
+        self.now, self.at = found["now"], found["at"]
+
+    def phase(self, received_ms: float) -> float:
+        """Second of the clip that was in front of the camera at an instant of the page."""
+        return float((self.at + (received_ms - self.now) / 1000) % LOOP_S)
+
+    def within(self, span: tuple[float, float], received_ms: float, lag_s: float = 0.0) -> bool:
+        return span[0] <= self.phase(received_ms - lag_s * 1000) <= span[1]
+
+    def shot(self, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(SHOTS / f"live-{name}.png"))
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    scene = scenes.crying_to_joyful(folder)
+    devices = (
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={scenes.as_wav48k(scene.path)}",
+        f"--use-file-for-fake-video-capture={scenes.as_mjpeg(scene.path)}",
+    )
+    with serving(folder) as server, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*QUIET, *devices])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(server.url)
+        found = Live(page, server)
+        found.shot("consent")
+        page.click("#start")
+        until(page, "window.rapport.state === 'ready'", 30)
+        until(page, "document.getElementById('self-video').currentTime > 0", 20)
+        found.anchor()
+        _watch(found, 2.6 * LOOP_S)
+        yield found
+        browser.close()
+
+
+def _watch(live: Live, seconds: float) -> None:
+    """Let the call go on, taking a picture in the middle of each mood."""
+    taken: set[str] = set()
+    for _ in range(round(seconds * 2)):
+        live.page.wait_for_timeout(500)
+        live.anchor()
+        for name, (begin, end) in (("distress", (4.0, 6.0)), ("reply", (6.5, 7.5)), ("joy", (13.0, 15.0))):
+            if name not in taken and live.read("turns.length") > 1 and begin <= live.phase(live.now) <= end:
+                taken.add(name)
+                live.shot(name)
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("’", "'")).split())
+
+
+def test_her_words_are_understood(live: Live) -> None:
+    said = plain(" ".join(t["text"] for t in live.read("turns") if t["speaker"] == "user"))
+    begins = [m.start() for m in re.finditer(r"my dog died", said)]
+    assert len(begins) >= 2, f"no whole round of the clip was heard: {said!r}"
+    heard = said[begins[0] : begins[1]]
+    wanted = plain(" ".join(line.text for line in scenes._speech()[1]))
+    assert jiwer.wer(wanted, heard) <= 0.15, heard
+
+
+def test_her_face_is_read(live: Live) -> None:
+    seen = [p for p in live.read("perceptLog") if p["kind"] == "expression"]
+    crying = [p["label"] for p in seen if live.within(DISTRESS, p["received"], 0.3)]
+    laughing = [p["label"] for p in seen if live.within(JOY, p["received"], 0.3)]
+    assert len(crying) >= 10
+    assert "happy" not in crying[2:], crying
+    assert sum(label in NEGATIVE for label in crying) >= len(crying) / 3, crying
+    assert sum(label == "happy" for label in laughing) >= 0.7 * len(laughing), laughing
+
+
+def test_the_reply_is_heard(live: Live) -> None:
+    assert live.read("audio.heardMs") > 2000
+    assert live.read("audio.peak") > 0.02
+    assert any(t["speaker"] == "agent" for t in live.read("turns"))
+
+
+def test_nothing_cheerful_is_shown_to_distress(live: Live) -> None:
+    shown = [d for d in live.read("display") if live.within(DISTRESS, d["received"], 0.5)]
+    assert shown, "the agent's face answered her distress with nothing"
+    assert "happy" not in {d["emotion"] for d in shown}
+    sad = [d for d in live.read("decisions") if d["action"] == "speak" and "dog" in str(d["evidence"]).lower()]
+    assert sad
+    assert all(d["emotion"] in ("concern", "sad", "calm", "warm") for d in sad), [d["emotion"] for d in sad]
+
+
+def test_captions_panel_and_reason_are_on_the_page(live: Live) -> None:
+    page = live.page
+    assert "dog" in page.inner_text("#captions").lower() or "cake" in page.inner_text("#captions").lower()
+    assert page.inner_text("#senses").strip()
+    why = page.inner_text("#why")
+    assert len(why.split()) >= 5
+    assert live.read("lastDecision.reason")
+    captions = live.read("captions")
+    assert {c["speaker"] for c in captions} == {"user", "agent"}
+    assert live.read("received")["server-message/metric"] > 10
+    assert "ms" in page.inner_text("#timing")
+
+
+def test_what_the_person_speaks_over_stops(live: Live) -> None:
+    """Typed words make the agent speak just before her next line begins; her voice has to stop it."""
+    page = live.page
+    held = None
+    for _ in range(3):
+        before = len(live.read("speech"))
+        for _ in range(2000):
+            live.anchor()
+            if LOOP_S - 0.9 <= live.phase(live.now) <= LOOP_S - 0.5:
+                break
+            page.wait_for_timeout(20)
+        page.fill("#words", "Tell me honestly, what would you do if you were in my place today?")
+        page.press("#words", "Enter")
+        page.wait_for_timeout(4000)
+        events = live.read("speech")[before:]
+        held = next((e for e in events if e["state"] == "held"), None)
+        if held is not None:
+            break
+    assert held is not None, "the agent was never interrupted"
+    live.shot("barge-in")
+    after = [e for e in events if e["received"] >= held["received"]]
+    assert any(e["state"] == "stopped" and e["reply"] == held["reply"] for e in after), after
+    loud = [a for a in live.read("audioLog") if a["level"] > 0.005 and a["at"] > held["received"] + 250]
+    first_new = min((e["received"] for e in after if e["state"] == "started"), default=float("inf"))
+    assert not [a for a in loud if a["at"] < first_new], "sound of a stopped reply came after it was held"
+    onset_s = [m["value"] for m in live.read("metrics") if m["name"] == "barge_in"]
+    assert min(onset_s) <= 0.25, onset_s
+    assert any(c["cut"] for c in live.read("captions") if c["speaker"] == "agent")
+
+
+def test_the_page_is_well(live: Live) -> None:
+    assert live.read("errors") == []
+    assert live.read("refusedPercepts") == 0
+
+
+def test_a_server_that_goes_away_is_told_to_the_person(live: Live) -> None:
+    """Last: it ends the server."""
+    assert live.server.stop() == 0, live.server.log.read_text()
+    until(live.page, "window.rapport.cover !== null || window.rapport.notices.length > 0", 30)
+    live.page.wait_for_timeout(500)
+    live.shot("server-gone")
+    assert "Traceback" not in live.server.log.read_text()
