@@ -108,16 +108,14 @@ class ExpressionFilter:
 
     Args:
         smoothing: time constant of the smoothing.
-        least: probability below which the label is ``uncertain``.
     """
 
     _REST_SECONDS: Final = 30.0
     _REST_NEEDED: Final = 10
     _MOST_MOVED: Final = 0.5
 
-    def __init__(self, smoothing: Nanos, least: float) -> None:
+    def __init__(self, smoothing: Nanos) -> None:
         self._smoothing = smoothing
-        self._least = least
         self.lose()
 
     def lose(self) -> None:
@@ -131,12 +129,13 @@ class ExpressionFilter:
         self._mean: Floats | None = None
         self._at: Nanos = 0
 
-    def step(self, at: Nanos, probabilities: Floats, *, resting: bool, reliable: bool) -> Expression:
+    def step(self, at: Nanos, probabilities: Floats, *, least: float, resting: bool, reliable: bool) -> Expression:
         """Take in one measurement.
 
         Args:
             at: its instant.
             probabilities: one per class, float32, summing to 1.
+            least: probability below which the label is ``uncertain``.
             resting: whether the face does nothing.
             reliable: whether the face is seen well enough to tell; if not, the label is ``uncertain`` and
                 nothing is learnt.
@@ -147,7 +146,7 @@ class ExpressionFilter:
             self._blend(at, self._against_rest(probabilities))
         mean = self._mean if self._mean is not None else probabilities
         top = int(mean.argmax())
-        sure = reliable and float(mean[top]) >= self._least
+        sure = reliable and float(mean[top]) >= least
         return Expression(
             label=CLASSES[top] if sure else UNCERTAIN,
             confidence=min(1.0, max(0.0, float(mean[top]))) if reliable else 0.0,

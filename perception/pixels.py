@@ -99,6 +99,9 @@ def letterbox(picture: Pixels, side: int, low: float, high: float) -> Letterbox:
 
 def thumbnail(picture: Pixels, width: int, height: int) -> Pixels:
     """Return the whole picture in grey, shape ``(height, width)``, its aspect ratio not kept."""
+    step = min(picture.shape[0] // (2 * height), picture.shape[1] // (2 * width))
+    if step > 1:  # to average over all pixels of a large picture costs a millisecond and shows nothing more
+        picture = np.ascontiguousarray(picture[::step, ::step])
     shrinks = picture.shape[0] >= height and picture.shape[1] >= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     grey: Pixels = cv2.cvtColor(cv2.resize(picture, (width, height), interpolation=method), cv2.COLOR_RGB2GRAY)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from perception.media import Media, VideoFrame
 from perception.timebase import SECOND, Nanos
 
 
@@ -31,3 +34,9 @@ class Slots:
             return False
         self._slot = slot
         return True
+
+    def pictures(self, media: Sequence[Media]) -> Iterator[VideoFrame]:
+        """Yield the pictures of the person's camera that are due; a shared screen and empty pictures never are."""
+        for item in media:
+            if isinstance(item, VideoFrame) and item.source == "camera" and item.pixels.size and self.due(item.at):
+                yield item

@@ -55,6 +55,7 @@ class FaceFactory:
         people_hz: head counts per second, at most ``mesh_hz``.
         smoothing: time constant of the expression.
         least_probability: below it an expression is ``uncertain``.
+        least_talking: likewise, while the mouth talks: networks trained on photographs read speech as fear.
         least_presence: logit below which an expression is ``uncertain``.
         most_yaw_deg: beyond it expression and gaze are ``uncertain``.
         least_width_px: width of a face below which expression and gaze are ``uncertain``.
@@ -69,6 +70,7 @@ class FaceFactory:
     people_hz: float = 1.0
     smoothing: Nanos = 700_000_000
     least_probability: float = 0.5
+    least_talking: float = 0.7
     least_presence: float = 5.0
     most_yaw_deg: float = 35.0
     least_width_px: float = 24.0
@@ -96,6 +98,7 @@ def load(
     people_hz: float = 1.0,
     smoothing_s: float = 0.7,
     least_probability: float = 0.5,
+    least_talking: float = 0.7,
     least_presence: float = 5.0,
     most_yaw_deg: float = 35.0,
 ) -> FaceFactory:
@@ -108,6 +111,7 @@ def load(
         people_hz: head counts per second.
         smoothing_s: time constant of the expression, seconds.
         least_probability: see :class:`FaceFactory`.
+        least_talking: see :class:`FaceFactory`.
         least_presence: see :class:`FaceFactory`.
         most_yaw_deg: see :class:`FaceFactory`.
 
@@ -128,6 +132,7 @@ def load(
         people_hz=people_hz,
         smoothing=seconds(smoothing_s),
         least_probability=least_probability,
+        least_talking=least_talking,
         least_presence=least_presence,
         most_yaw_deg=most_yaw_deg,
     )
@@ -144,7 +149,7 @@ class FaceWorker:
         self._mesh_slots = Slots(factory.mesh_hz)
         self._facex_slots = Slots(factory.facex_hz)
         self._people_slots = Slots(factory.people_hz, phase=0.5)
-        self._expressions = ExpressionFilter(factory.smoothing, factory.least_probability)
+        self._expressions = ExpressionFilter(factory.smoothing)
         self._gaze = GazeDetector()
         self._blinks = BlinkDetector()
         self._talking = TalkingDetector()
@@ -159,9 +164,8 @@ class FaceWorker:
     def feed(self, media: Sequence[Media], /) -> list[Percept]:
         """Analyse the pictures of the camera that are due; return what they show."""
         percepts: list[Percept] = []
-        for frame in media:
-            if isinstance(frame, VideoFrame) and frame.source == "camera" and self._mesh_slots.due(frame.at):
-                percepts += self._see(frame)
+        for frame in self._mesh_slots.pictures(media):
+            percepts += self._see(frame)
         return percepts
 
     def _see(self, frame: VideoFrame) -> list[Percept]:
@@ -221,7 +225,8 @@ class FaceWorker:
         self._fer_votes.clear()
         if plain:
             votes = (votes + self._networks.facex(frame.pixels, face)) / np.float32(2)
-        told = self._expressions.step(at, votes, resting=at_rest(moves), reliable=plain)
+        least = self._limits.least_talking if self._talking.talking else self._limits.least_probability
+        told = self._expressions.step(at, votes, least=least, resting=at_rest(moves), reliable=plain)
         period = self._facex_slots.period
         start = max(0, at - period) if self._expressed_at is None else max(self._expressed_at, at - period)
         self._expressed_at = at

@@ -133,11 +133,10 @@ class GestureWorker:
     def feed(self, media: Sequence[Media], /) -> list[Percept]:
         """Analyse the pictures of the camera that are due; return the signs they complete."""
         percepts: list[Percept] = []
-        for frame in media:
-            if isinstance(frame, VideoFrame) and frame.source == "camera" and self._slots.due(frame.at):
-                for start, sign in self._filter.step(frame.at, self._signs(frame)):
-                    data = {"x": sign.x, "y": sign.y, "right": sign.right}
-                    percepts.append(Percept(GESTURE, sign.label, start, frame.at, sign.confidence, NAME, data))
+        for frame in self._slots.pictures(media):
+            for start, sign in self._filter.step(frame.at, self._signs(frame)):
+                data = {"x": sign.x, "y": sign.y, "right": sign.right}
+                percepts.append(Percept(GESTURE, sign.label, start, frame.at, sign.confidence, NAME, data))
         return percepts
 
     def _signs(self, frame: VideoFrame) -> list[Sign]:

@@ -135,9 +135,8 @@ class SceneWorker:
     def feed(self, media: Sequence[Media], /) -> list[Percept]:
         """Analyse the pictures of the camera that are due; return what has changed."""
         percepts: list[Percept] = []
-        for frame in media:
-            if isinstance(frame, VideoFrame) and frame.source == "camera" and self._slots.due(frame.at):
-                percepts += self._see(frame)
+        for frame in self._slots.pictures(media):
+            percepts += self._see(frame)
         return percepts
 
     def _see(self, frame: VideoFrame) -> list[Percept]:

@@ -272,6 +272,23 @@ def test_calls_do_not_share_state() -> None:
     assert watch(second, clip("single-face")) == list(seen("single-face"))
 
 
+def test_empty_and_mirrored_pictures_do_no_harm() -> None:
+    empty = [np.zeros((0, 0, 3), np.uint8), np.zeros((0, 7, 3), np.uint8), np.zeros((7, 0, 3), np.uint8)]
+    mirrored = [VideoFrame(f.pixels[:, ::-1], f.at + SECOND) for f in clip("single-face", limit=20)]
+    percepts = watch(factory()(), [*camera(empty), *mirrored])
+    assert of(percepts, "face", "present")
+
+
+def test_a_talking_mouth_needs_more_to_mean_something() -> None:
+    timid = face.load(resolve=resolve, least_talking=1.0)
+    talks, labels = False, []
+    for percept in watch(timid(), clip("carphone")):
+        talks = percept.label == "started" if percept.kind == "talking" else talks
+        labels += [percept.label] if talks and percept.kind == "expression" else []
+    assert labels
+    assert set(labels) == {"uncertain"}
+
+
 @pytest.mark.parametrize("options", [{"mesh_hz": 0.0}, {"facex_hz": -1.0}, {"people_hz": 0.0}, {"smoothing_s": 0.0}])
 def test_senseless_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="above 0"):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.models import resolve
-from perception.emotion import CLASSES, NEUTRAL, ExpressionFilter
+from perception.emotion import CLASSES, NEUTRAL, Expression, ExpressionFilter
 from perception.eyes import BlinkDetector, GazeDetector, Sight, line_of_sight
 from perception.facemesh import MOVEMENTS, FaceMesh, Movements, region_of
 from perception.headpose import HeadPose, HeadPoser
@@ -238,52 +238,58 @@ def votes(**shares: float) -> Floats:
     return values
 
 
+def tell(
+    told: ExpressionFilter, at: Nanos, shares: Floats, *, resting: bool = False, reliable: bool = True
+) -> Expression:
+    return told.step(at, shares, least=0.5, resting=resting, reliable=reliable)
+
+
 class TestExpressions:
     def test_one_odd_picture_does_not_turn_the_label(self) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
+        told = ExpressionFilter(700 * MS)
         for i in range(10):
-            told.step(i * 400 * MS, votes(happy=0.95), resting=False, reliable=True)
-        assert told.step(4 * SECOND, votes(sad=0.6, happy=0.3), resting=False, reliable=True).label == "happy"
+            tell(told, i * 400 * MS, votes(happy=0.95))
+        assert tell(told, 4 * SECOND, votes(sad=0.6, happy=0.3)).label == "happy"
 
     def test_a_split_vote_is_uncertain(self) -> None:
-        found = ExpressionFilter(700 * MS, 0.5).step(0, votes(sad=0.4, fear=0.4), resting=False, reliable=True)
+        found = tell(ExpressionFilter(700 * MS), 0, votes(sad=0.4, fear=0.4))
         assert found.label == "uncertain"
         assert found.confidence == pytest.approx(0.4)
         assert found.valence < -0.4
 
     def test_an_unreliable_view_tells_and_teaches_nothing(self) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
-        told.step(0, votes(sad=0.9), resting=False, reliable=True)
-        found = told.step(400 * MS, votes(happy=1.0), resting=False, reliable=False)
+        told = ExpressionFilter(700 * MS)
+        tell(told, 0, votes(sad=0.9))
+        found = tell(told, 400 * MS, votes(happy=1.0), reliable=False)
         assert (found.label, found.confidence) == ("uncertain", 0.0)
-        assert told.step(800 * MS, votes(sad=0.9), resting=False, reliable=True).label == "sad"
+        assert tell(told, 800 * MS, votes(sad=0.9)).label == "sad"
 
     def test_a_face_that_looks_sad_at_rest_becomes_neutral(self) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
-        labels = [told.step(i * 400 * MS, votes(sad=0.65), resting=True, reliable=True).label for i in range(30)]
+        told = ExpressionFilter(700 * MS)
+        labels = [tell(told, i * 400 * MS, votes(sad=0.65), resting=True).label for i in range(30)]
         assert labels[0] == "sad"
         assert labels[-1] == "neutral"
-        sadder = [told.step((30 + i) * 400 * MS, votes(happy=0.9), resting=False, reliable=True) for i in range(5)]
+        sadder = [tell(told, (30 + i) * 400 * MS, votes(happy=0.9)) for i in range(5)]
         assert sadder[-1].label == "happy"
 
     def test_weeping_never_becomes_normal(self) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
-        labels = [told.step(i * 400 * MS, votes(sad=0.9), resting=False, reliable=True).label for i in range(750)]
+        told = ExpressionFilter(700 * MS)
+        labels = [tell(told, i * 400 * MS, votes(sad=0.9)).label for i in range(750)]
         assert set(labels) == {"sad"}
 
     def test_another_person_has_another_rest(self) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
+        told = ExpressionFilter(700 * MS)
         for i in range(30):
-            told.step(i * 400 * MS, votes(sad=0.65), resting=True, reliable=True)
+            tell(told, i * 400 * MS, votes(sad=0.65), resting=True)
         told.lose()
-        assert told.step(20 * SECOND, votes(sad=0.65), resting=False, reliable=True).label == "sad"
+        assert tell(told, 20 * SECOND, votes(sad=0.65)).label == "sad"
 
     @given(st.lists(st.tuples(st.lists(st.floats(0.01, 1), min_size=7, max_size=7), st.booleans(), st.booleans())))
     def test_what_comes_out_are_probabilities(self, steps: list[tuple[list[float], bool, bool]]) -> None:
-        told = ExpressionFilter(700 * MS, 0.5)
+        told = ExpressionFilter(700 * MS)
         for i, (values, resting, reliable) in enumerate(steps):
             given_votes = np.array(values, np.float32) / np.float32(sum(values))
-            found = told.step(i * 400 * MS, given_votes, resting=resting, reliable=reliable)
+            found = tell(told, i * 400 * MS, given_votes, resting=resting, reliable=reliable)
             assert sum(found.smoothed) == pytest.approx(1.0, abs=1e-3)
             assert min(found.smoothed) >= -1e-6
             assert 0.0 <= found.confidence <= 1.0
