@@ -34,9 +34,10 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = wave.open(str(path), "wb")  # noqa: SIM115  closed by close()
+            self._raw = path.open("wb")
         except OSError as error:
             raise CannotRecord(f"{path}: cannot be written ({error.strerror})") from error
+        self._file = wave.open(self._raw, "wb")  # noqa: SIM115  closed by close()
         self._file.setnchannels(2)
         self._file.setsampwidth(2)
         self._file.setframerate(RATE_HZ)
@@ -68,6 +69,7 @@ class Recorder:
             self._add(side, np.zeros(longest - self._waiting[side], np.float32))
         self._write(longest)
         self._file.close()
+        self._raw.close()
 
     def _add(self, side: int, samples: NDArray[np.float32]) -> None:
         self._sides[side].append(samples)

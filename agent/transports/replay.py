@@ -117,7 +117,11 @@ class Replay:
         self._player = Player(recorder.right if recorder is not None else None)
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
-        """Feed the file and the silence after it; return when they are over."""
+        """Feed the file and the silence after it; return when they are over.
+
+        Raises:
+            agent.media_file.MediaError: nothing in the file can be decoded.
+        """
         begin = clock.now()
         self._player.start(clock)
         ready: asyncio.Queue[_Batch | Exception] = asyncio.Queue(_AHEAD)
@@ -126,13 +130,15 @@ class Replay:
             group.create_task(self._decode(ready, clock), name="decode")
             while batch := await ready.get():
                 if isinstance(batch, Exception):
-                    raise batch
+                    break
                 for media in batch:
                     end = begin + _available(media)
                     await clock.sleep_until(end)
                     feed(_moved(media, begin) if begin else media)
                     if self._recorder is not None and isinstance(media, AudioChunk):
                         self._recorder.left(media)
+        if isinstance(batch, Exception):
+            raise batch
         if not self._media.info.audio:
             await clock.sleep_until(end + self._tail)
 
