@@ -12,12 +12,15 @@ from typing import Final
 from perception.context import CUE_AFFECT, CUE_GREETING, CUE_SILENCE, ContextWindow
 from perception.timebase import SECOND
 from policy import replies
+from policy.acts import Choice
 from policy.cues import Cues, cues_of
 from policy.decision import Decision, Express, Speak, Wait
+from policy.mood import HEAVY, SHOWN
 from policy.parse import sentences
-from policy.reading import HEAVY, Reader, act_of
+from policy.reading import Reader, act_of
+from policy.replies import Rank
 from policy.safety import Lookout, recent
-from policy.strategy import SHOWN, Choice, choose
+from policy.strategy import choose
 from policy.words import mood_words
 
 _STILL: Final = 3 * SECOND
@@ -49,10 +52,10 @@ def consider(window: ContextWindow, reader: Reader, lookout: Lookout) -> Conside
     return Considered(choice, cues)
 
 
-def perform(considered: Considered) -> Iterator[Decision]:
+def perform(considered: Considered, rank: Rank | None = None) -> Iterator[Decision]:
     """Yield the decisions of a choice: a look first, then the words, clause by clause; or waiting."""
     yield from opening(considered)
-    yield from words(considered)
+    yield from words(considered, rank)
 
 
 def opening(considered: Considered) -> Iterator[Decision]:
@@ -74,16 +77,16 @@ def opening(considered: Considered) -> Iterator[Decision]:
         yield Wait(reason=choice.reason, evidence=choice.evidence, confidence=choice.confidence)
 
 
-def words(considered: Considered) -> Iterator[Speak]:
+def words(considered: Considered, rank: Rank | None = None) -> Iterator[Speak]:
     """Yield the curated line of the choice, one sentence each."""
     if considered.choice.wait or not considered.choice.topic:
         return
-    line, strategy = curated(considered)
+    line, strategy = curated(considered, rank)
     for sentence in sentences(line):
         yield spoken(considered.choice, sentence, strategy=strategy)
 
 
-def curated(considered: Considered) -> tuple[str, str]:
+def curated(considered: Considered, rank: Rank | None = None) -> tuple[str, str]:
     """Return the curated line for the choice, and its strategy."""
     choice, cues = considered.choice, considered.cues
     if choice.topic == "act/repeat" and cues.agent:
@@ -97,6 +100,7 @@ def curated(considered: Considered) -> tuple[str, str]:
         words=cues.words,
         said=cues.agent,
         nouns=cues.topics,
+        rank=rank,
         allow=(lambda text: "?" not in text) if asked else None,
     )
     section, _, name = found.partition("/")

@@ -13,6 +13,10 @@ from typing import Final
 
 from policy.words import load_table, plain
 
+Rank = Callable[[Sequence[str]], Mapping[str, float]]
+"""From lines to how well each goes with the words, as a cosine."""
+
+_CLOSE: Final = 0.12
 SLOT: Final = "{topic}"
 _NO_MOOD: Final = frozenset({"act", "crisis", "runtime", "lost", "backchannel"})
 
@@ -35,6 +39,7 @@ def pick(
     said: Sequence[str] = (),
     nouns: Sequence[str] = (),
     allow: Callable[[str], bool] | None = None,
+    rank: Rank | None = None,
 ) -> tuple[str, str]:
     """Choose a line, and say from which table it came.
 
@@ -47,15 +52,16 @@ def pick(
         said: what the agent said so far; a cut reply counts when its beginning was heard.
         nouns: the person's own noun phrases for the slot, best first; lines with a slot need one.
         allow: a further condition on the line; left aside only if nothing meets it.
+        rank: how well a line goes with the words; the best comes first, and turns and words break what is close.
 
     Raises:
         KeyError: no such table.
     """
     heard = [plain(text) for text in said]
     seed = f"{turn}#{plain(words)}"
-    order = _candidates(topic, seed, nouns)
+    order = _candidates(topic, seed, nouns, rank)
     for name in neighbours(topic):
-        lines = order if name == topic else _candidates(name, seed, nouns)
+        lines = order if name == topic else _candidates(name, seed, nouns, rank)
         for line in lines:
             if (allow is None or allow(line)) and _last_said(line, heard) < 0:
                 return line, name
@@ -129,11 +135,18 @@ def _organ(sense: str) -> str:
     return "voice" if sense in {"asr", "vad", "microphone", "audio", "hearing", "speech"} else "other"
 
 
-def _candidates(topic: str, seed: str, nouns: Sequence[str]) -> list[str]:
+def _candidates(topic: str, seed: str, nouns: Sequence[str], rank: Rank | None) -> list[str]:
     lines = [line.replace(SLOT, nouns[0]) if nouns else line for line in table()[topic] if SLOT not in line or nouns]
     if topic.startswith("crisis/"):
         return lines  # in the order of their urgency
-    return sorted(lines, key=lambda line: zlib.crc32(f"{topic}#{seed}|{line}".encode()))
+
+    def chance(line: str) -> float:
+        return zlib.crc32(f"{topic}#{seed}|{line}".encode()) / 2**32
+
+    if rank is None:
+        return sorted(lines, key=chance)
+    fit = rank(lines)
+    return sorted(lines, key=lambda line: _CLOSE * chance(line) - fit[line])
 
 
 def _last_said(line: str, heard: Sequence[str]) -> int:

@@ -65,6 +65,16 @@ def _english() -> frozenset[str]:
     return frozenset(load_table("lexicon")["english"]["words"])
 
 
+def is_common(word: str) -> bool:
+    """Tell whether ``word`` is one of the most common English words, or of those a listener always needs."""
+    return word in _english() or word in _listening()
+
+
+@cache
+def _listening() -> frozenset[str]:
+    return frozenset(load_table("lexicon")["english"]["listening"])
+
+
 def is_question(text: str) -> bool:
     """Tell whether ``text`` ends as a question."""
     return text.rstrip(" \"'”’)").endswith("?")

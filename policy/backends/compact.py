@@ -1,0 +1,238 @@
+"""The default policy: small models on the CPU choose, curated lines speak, a small language model may add to them.
+
+At the end of a turn MiniLM reads mood, act and strategy off the words, the cues of face and voice weigh in
+(:mod:`policy.strategy`), and the curated line of that mood and strategy that goes best with the words is said.
+What was embedded while the person still spoke (:meth:`prepare`) is not embedded again.
+
+``generate`` says what SmolLM2-135M may do; it continues a chat of examples conditioned on the strategy, its
+key/value cache is kept across turns and filled by ``prepare``, and each clause must pass :mod:`policy.gate`:
+
+* ``off`` (default): nothing; it is not even loaded;
+* ``after_first``: the curated line is spoken at once, and a second sentence is written meanwhile and said if it
+  passes;
+* ``first``: it writes the answer; the curated line is said if nothing passes.
+
+Why ``off``: of 46 replies that the untrained model wrote to 29 held-out situations, 5 were fit to be said, none
+of them better than the curated line, and several were cruel by accident ("Your old cat didn't wake up, that's a
+sad story."). The gate stops those, and with them nearly all of the rest. Measured on two shared cores with one thread:
+strategy and first clause about 20-40 ms after the end of the turn, against 0.4-0.6 s to read the last 35
+tokens and 80-100 ms for each one written. The other settings are there for weights that were trained for this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Event
+from typing import Final, TypeVar
+
+from perception.context import ContextWindow
+from policy.answer import Considered, consider, opening, spoken, words
+from policy.backends import Resolve
+from policy.cues import cues_of
+from policy.decision import Decision, Speak
+from policy.embedding import Embedder
+from policy.gate import Gate
+from policy.parse import Clauses
+from policy.prompt import SYSTEM
+from policy.reading import PrototypeReader
+from policy.safety import Lookout
+from policy.words import load_table, tokens
+from policy.writer import Chat, Stopped, Writer, conversation, cue
+from policy.writer import opening as chat_opening
+
+GENERATE: Final = ("off", "after_first", "first")
+
+T = TypeVar("T")
+
+
+class _Mind:
+    """The weights that all calls share."""
+
+    def __init__(self, embed: Embedder, writer: Writer | None) -> None:
+        self.embed = embed
+        self.reader = PrototypeReader(embed)
+        self.lookout = Lookout(embed)
+        self.gate = Gate(embed)
+        self.writer = writer
+
+    def consider(self, window: ContextWindow) -> Considered:
+        """Read the window and choose."""
+        return consider(window, self.reader, self.lookout)
+
+    def rank(self, said: str, lines: Sequence[str]) -> Mapping[str, float]:
+        """Return how near each line is to what the person said."""
+        vectors = self.embed([said, *lines])
+        return dict(zip(lines, map(float, vectors[1:] @ vectors[0]), strict=True))
+
+
+class _Session:
+    def __init__(self, policy: Compact) -> None:
+        self._policy = policy
+        self._mind = policy.mind
+        self._chat: Chat | None = policy.mind.writer.chat() if policy.mind.writer is not None else None
+        self._reading = Event()
+        self._writing = Event()
+
+    async def prepare(self, window: ContextWindow, /) -> None:
+        """Embed the running words and, where a model writes, read the new lines into its cache."""
+        await self._policy.think(partial(self._read_ahead, window))
+        if self._chat is not None:
+            stop = self._reading = Event()
+            try:
+                await self._policy.write(partial(_read, self._chat, conversation(window), stop))
+            finally:
+                stop.set()
+
+    async def decide(self, window: ContextWindow, /) -> AsyncIterator[Decision]:
+        """Yield the look, then the words clause by clause, or waiting."""
+        self._reading.set()
+        self._writing.set()
+        stop = self._writing = Event()
+        try:
+            considered, lines = await self._policy.think(partial(self._choose, window))
+            for decision in opening(considered):
+                yield decision
+            if self._chat is None or not considered.choice.free or considered.choice.wait:
+                for clause in lines:
+                    yield clause
+                return
+            async for clause in self._with_model(window, considered, lines, stop):
+                yield clause
+        finally:
+            stop.set()
+
+    async def close(self) -> None:
+        """Stop what runs and free the cache."""
+        self._reading.set()
+        self._writing.set()
+        self._chat = None
+
+    def _read_ahead(self, window: ContextWindow) -> None:
+        cues = cues_of(window)
+        if len(tokens(cues.words)) >= 3:
+            self._mind.consider(window)
+
+    def _choose(self, window: ContextWindow) -> tuple[Considered, list[Speak]]:
+        considered = self._mind.consider(window)
+        said = considered.cues.words
+        return considered, list(words(considered, partial(self._mind.rank, said) if said else None))
+
+    async def _with_model(
+        self, window: ContextWindow, considered: Considered, lines: Sequence[Speak], stop: Event
+    ) -> AsyncIterator[Speak]:
+        first = self._policy.generate == "first"
+        if not first:
+            for clause in lines:
+                yield clause
+        said = [*considered.cues.agent, *([] if first else [clause.text for clause in lines])]
+        strategy = considered.choice.strategy if first else "reflection"
+        text = await self._policy.write(partial(self._write, window, considered, strategy, said, stop))
+        if text:
+            yield spoken(considered.choice, text, strategy=strategy)
+        elif first:
+            for clause in lines:
+                yield clause
+
+    def _write(
+        self, window: ContextWindow, considered: Considered, strategy: str, said: Sequence[str], stop: Event
+    ) -> str:
+        """Write one sentence and judge it; return ``""`` if it does not pass or was stopped. Runs off the loop."""
+        chat, cues, choice = self._chat, considered.cues, considered.choice
+        if chat is None:
+            return ""
+        clauses, found = Clauses(), list[str]()
+        try:
+            chat.read([*conversation(window), cue(strategy)], stop)
+            for piece in chat.write(stop):
+                found = clauses.push(piece)
+                if found or clauses.ended:
+                    break
+        except Stopped:
+            return ""
+        clause = (found or clauses.flush() or [""])[0]
+        advice = strategy == "suggestion"
+        verdict = self._mind.gate.judge(
+            clause, words=cues.words, mood=choice.mood, strategy=strategy, said=said, advice=advice
+        )
+        return clause if verdict.ok else ""
+
+
+class Compact:
+    """The policy; see the module. Made by :func:`load`."""
+
+    def __init__(self, mind: _Mind, generate: str, threads: int) -> None:
+        self.mind = mind
+        self.generate = generate
+        self._thinking = ThreadPoolExecutor(1, "compact-think", initializer=_use_threads, initargs=(threads,))
+        self._writing = ThreadPoolExecutor(1, "compact-write", initializer=_use_threads, initargs=(threads,))
+
+    @property
+    def name(self) -> str:
+        """``compact``."""
+        return "compact"
+
+    def session(self) -> _Session:
+        """Begin a call."""
+        return _Session(self)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._thinking.shutdown(wait=True, cancel_futures=True)
+        self._writing.shutdown(wait=True, cancel_futures=True)
+
+    async def think(self, work: Callable[[], T]) -> T:
+        """Run the quick part of the work: strategy, cues, choice of a line."""
+        return await asyncio.get_running_loop().run_in_executor(self._thinking, work)
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Run the slow part of the work: reading and writing with the language model."""
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+
+class OptionError(ValueError):
+    """An option of the policy that cannot be."""
+
+
+def load(*, resolve: Resolve, generate: str = "off", threads: int = 1) -> Compact:
+    """Load the models and return the policy.
+
+    Args:
+        resolve: gives ``minilm`` and, where a model writes, ``smollm2``.
+        generate: ``off``, ``after_first`` or ``first``; see the module.
+        threads: threads for one operation of a model, 1 or 2; perception shares the same cores.
+
+    Raises:
+        OptionError: an option is out of range.
+    """
+    if generate not in GENERATE:
+        raise OptionError(f"generate = {generate!r} is none of {', '.join(GENERATE)}")
+    if not 1 <= threads <= 64:
+        raise OptionError(f"threads = {threads} is not within 1..64")
+    with ThreadPoolExecutor(1, initializer=_use_threads, initargs=(threads,)) as loading:
+        mind = loading.submit(_load, resolve, generate).result()
+    return Compact(mind, generate, threads)
+
+
+def _load(resolve: Resolve, generate: str) -> _Mind:
+    writer = None
+    if generate != "off":
+        entries = load_table("examples")["example"]
+        shots = [(entry["lines"], entry["strategy"], entry["answer"]) for entry in entries]
+        writer = Writer(resolve("smollm2"), chat_opening(SYSTEM, shots))
+    return _Mind(Embedder(resolve("minilm")), writer)
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _read(chat: Chat, text: Sequence[str], stop: Event) -> None:
+    try:
+        chat.read(text, stop)
+    except Stopped:
+        return

@@ -1,0 +1,96 @@
+"""The mood of a moment: the words fused with the face, and what the agent's own face and voice do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from perception.percept import NEGATIVE
+from policy import prompt, reading
+from policy.cues import Cues
+from policy.reading import MOODS, Reading
+from policy.words import mood_words
+
+HEAVY: Final = reading.HEAVY | {"heavy"}
+"""Moods of distress, the coarse one included."""
+
+GLAD: Final = prompt.GLAD | {"glad"}
+"""Moods that are good to have, the coarse one included."""
+
+SHOWN: Final = 0.45
+"""How sure a face or a voice must be in distress before it counts."""
+
+_SURE: Final = 0.45
+"""Share from which a mood is spoken to by its name; about three of four such readings are right."""
+
+_PULL: Final = 1.5
+_FITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "grief": ("sad",),
+    "sadness": ("sad",),
+    "loneliness": ("sad",),
+    "disappointment": ("sad",),
+    "hurt": ("sad", "angry"),
+    "anger": ("angry", "disgust"),
+    "fear": ("fear",),
+    "joy": ("happy",),
+    "pride": ("happy",),
+    "relief": ("happy",),
+    "neutral": ("neutral",),
+}
+"""Which faces speak for which mood of the words."""
+
+_FACE_MOOD: Final[Mapping[str, str]] = {"sad": "sadness", "fear": "fear", "angry": "anger", "disgust": "anger"}
+_CALMING: Final = frozenset({"anger", "fear", "stress"})
+
+
+def fuse(read: Reading, cues: Cues) -> str:
+    """Fuse the mood of the words with the face, which decides where the words leave it open.
+
+    Returns:
+        A mood of :data:`policy.reading.MOODS`, or the coarse ``heavy`` or ``glad`` where only that is certain.
+    """
+    face = cues.face_at_words or cues.face or {}
+    moods = {
+        mood: share * (1.0 + _PULL * sum(face.get(look, 0.0) for look in _FITS.get(mood, ())))
+        for mood, share in read.moods.items()
+    }
+    total = sum(moods.values()) or 1.0
+    moods = {mood: share / total for mood, share in moods.items()}
+    best = max(MOODS, key=lambda mood: moods.get(mood, 0.0))
+    worded = bool(mood_words(cues.words))
+    heavy, glad = (sum(share for mood, share in moods.items() if mood in group) for group in (HEAVY, GLAD))
+    if cues.distress >= SHOWN and not worded and (best not in GLAD or moods[best] < _SURE):
+        if moods[best] >= _SURE and best in HEAVY:
+            return best
+        return "heavy" if heavy >= 0.3 or not face else _mood_of_face(face)
+    if moods[best] >= _SURE or (worded and moods[best] >= 0.35):
+        return best
+    if heavy >= 0.55 and (worded or cues.smiling < 0.6):
+        return "heavy"
+    if glad >= 0.5 or (glad >= 0.3 and cues.smiling >= 0.6):
+        return "glad"
+    return "neutral"
+
+
+def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
+    """Return the agent's display emotion and its tone of voice.
+
+    Happy needs a glad mood and no distress in face or voice; joyful words over a sad face get warmth.
+
+    Args:
+        mood: as :func:`fuse` returns it.
+        distress: how far words, face or voice are in distress, 0..1.
+        cues: what face and voice show.
+    """
+    if mood in GLAD:
+        if cues.distress >= SHOWN:
+            return "warm", "soft"
+        return ("happy", "lively") if mood in {"joy", "pride"} else ("warm", "warm")
+    if mood in HEAVY or distress >= SHOWN:
+        return "sad" if mood == "grief" else "concern", "calm" if mood in _CALMING else "soft"
+    return ("curious", "warm") if mood == "boredom" else ("warm", "neutral")
+
+
+def _mood_of_face(face: Mapping[str, float]) -> str:
+    label = max(sorted(NEGATIVE), key=lambda name: face.get(name, 0.0))
+    return _FACE_MOOD[label] if face.get(label, 0.0) >= 0.6 else "heavy"
