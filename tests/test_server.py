@@ -1,0 +1,391 @@
+"""The server over real HTTP, and as the process that an operator starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+import server
+from agent.config import Config, ServerConfig
+from agent.journal import Event, Metric, Note
+from agent.transports import Transport
+from perception.timebase import SECOND
+from tests.rtc import Client, Recorder
+
+pytestmark = pytest.mark.slow
+
+JSON = {"Content-Type": "application/json"}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to pytest
+
+
+class House:
+    def __init__(self, http: httpx.AsyncClient, runtime: Recorder) -> None:
+        self.http = http
+        self.runtime = runtime
+        self.clients: list[Client] = []
+
+    async def call(self, url: str = "/api/offer", client: Client | None = None, **more: Any) -> Client:
+        client = client or Client()
+        self.clients.append(client)
+        answer = await self.http.post(url, json=await client.offer(**more))
+        assert answer.status_code == 200, answer.text
+        await client.accept(answer.json())
+        return client
+
+    async def metric(self, name: str) -> float:
+        text = (await self.http.get("/metrics")).text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+
+@asynccontextmanager
+async def house(
+    script: Callable[[Transport], Coroutine[Any, Any, None]] | None = None, **options: Any
+) -> AsyncIterator[House]:
+    port = free_port()
+    settings = ServerConfig(**({"port": port, "consent": "given"} | options))
+    runtime = Recorder(script)
+    application = server.app(runtime, Config(server=settings))
+    running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, ws="websockets-sansio"))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(running.serve())
+        while not running.started:
+            await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+            found = House(http, runtime)
+            try:
+                yield found
+            finally:
+                for client in found.clients:
+                    await client.close()
+                running.should_exit = True
+        await task
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    async def watched() -> None:
+        async with asyncio.timeout(60):
+            await main()
+        for _ in range(100):
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            if not rest:
+                break
+            await asyncio.sleep(0.02)
+        assert not rest, rest
+
+    asyncio.run(watched())
+
+
+def test_the_page_and_its_headers() -> None:
+    async def main() -> None:
+        async with house() as h:
+            page = await h.http.get("/")
+            assert page.status_code == 200
+            assert "<html" in page.text
+            assert page.headers["cache-control"] == "no-cache"
+            assert page.headers["content-security-policy"].startswith("default-src 'self'")
+            assert "unsafe" not in page.headers["content-security-policy"]
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert "camera=(self)" in page.headers["permissions-policy"]
+            script = await h.http.get("/peer.js")
+            assert script.headers["content-type"].startswith("text/javascript")
+            assert (await h.http.get("/../server.py")).status_code == 404
+            assert (await h.http.get("/%2e%2e/%2e%2e/server.py")).status_code == 404
+            assert (await h.http.get("/nothing")).status_code == 404
+
+    run(main)
+
+
+@pytest.mark.parametrize("url", ["/api/offer", "/sessions/abc/api/offer"])
+def test_a_call_over_http(url: str) -> None:
+    async def main() -> None:
+        async with house(max_calls=2) as h:
+            client = await h.call(url, pc_id=None, restart_pc=False, requestData={})
+            client.say("client-ready", {"version": "2.1.0"}, "same-id1")
+            ready = await client.wait_type("bot-ready")
+            assert ready["id"] == "same-id1"
+            assert ready["data"]["about"]["policy"] == "echo"
+            await h.runtime.until(lambda: len(h.runtime.audio) > 10 and len(h.runtime.video) > 2)
+            patch = {
+                "pc_id": client.pc_id,
+                "candidates": [
+                    {"candidate": "candidate:1 1 udp 1 10.9.9.9 999 typ host", "sdp_mid": "0", "sdp_mline_index": 0},
+                    {"candidate": "", "sdpMid": None, "sdpMLineIndex": None},
+                ],
+            }
+            done = await h.http.patch(url, json=patch)
+            assert (done.status_code, done.json()) == (200, {"status": "success"})
+            assert (await h.http.get("/readyz")).json()["calls"] == 1
+            assert await h.metric("rapport_calls ") == 1
+            assert await h.metric('rapport_offers_total{status="200"}') == 1
+            transport = h.runtime.transports[0]
+            transport.tell(Event(SECOND, Metric("decide", 0.2)))
+            transport.tell(Event(SECOND, Metric("media_broken_count", 3)))
+            transport.tell(Event(SECOND, Note("reply_cut")))
+            assert await h.metric('rapport_stage_seconds_count{stage="decide"}') == 1
+            assert await h.metric('rapport_events_total{what="media_broken"}') == 3
+            assert await h.metric('rapport_notes_total{event="reply_cut",level="info"}') == 1
+            assert await h.metric("rapport_loop_lag_seconds_count") > 5
+            again = await h.call(url, pc_id=client.pc_id, restart_pc=True)
+            again.ask("ping", None, "here")
+            await again.wait_for(lambda m: m.get("id") == "here")
+            assert len(h.runtime.transports) == 1
+            bye = await h.http.post("/api/bye", content=json.dumps({"pc_id": again.pc_id}))
+            assert bye.status_code == 204
+            await h.runtime.ended.wait()
+            assert h.runtime.why == "bye"
+
+    run(main)
+
+
+def test_the_small_answers() -> None:
+    async def main() -> None:
+        async with house() as h:
+            started = (await h.http.post("/start", json={"transport": "webrtc"})).json()
+            assert len(started["sessionId"]) >= 16
+            assert started["iceConfig"] == {"iceServers": []}
+            assert (await h.http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"]}
+            assert (await h.http.get("/livez")).status_code == 200
+            ready = await h.http.get("/readyz")
+            assert ready.status_code == 200
+            assert ready.json()["agent"]["policy"] == "echo"
+
+    run(main)
+
+
+GARBAGE: dict[str, tuple[bytes, dict[str, str], int]] = {
+    "nothing": (b"", JSON, 400),
+    "no JSON": (b"{", JSON, 400),
+    "wrong JSON": (b"[1, 2]", JSON, 400),
+    "deep JSON": (b"[" * 60_000, JSON, 400),
+    "no sdp": (b'{"type": "offer"}', JSON, 400),
+    "an answer": (b'{"type": "answer", "sdp": "v=0"}', JSON, 400),
+    "not SDP": (b'{"type": "offer", "sdp": "hello"}', JSON, 400),
+    "numbers": (b'{"type": "offer", "sdp": 5}', JSON, 400),
+    "long name": (b'{"type": "offer", "sdp": "v=0", "pc_id": "%s"}' % (b"x" * 100), JSON, 400),
+    "no type": (b"{}", {}, 415),
+    "a form": (b"sdp=v%3D0", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    "not UTF-8": (b'{"sdp": "\xff\xfe"}', JSON, 400),
+    "oversize": (b'{"sdp": "' + b"x" * 70_000 + b'"}', JSON, 413),
+    "stranger": (b"{}", JSON | {"Origin": "http://evil.example"}, 403),
+    "sandboxed": (b"{}", JSON | {"Origin": "null"}, 403),
+    "rebound": (b"{}", JSON | {"Origin": "http://evil.example", "Host": "evil.example"}, 403),
+}
+
+
+def test_garbage_gets_a_reason_and_leaves_nothing() -> None:
+    async def main() -> None:
+        async with house(max_calls=1) as h:
+            await h.http.get("/livez")
+            before = len(asyncio.all_tasks())
+            for name, (body, headers, status) in GARBAGE.items():
+                answer = await h.http.post("/api/offer", content=body, headers=headers)
+                assert answer.status_code == status, (name, answer.text)
+                assert answer.headers["content-type"] == "application/problem+json", name
+                problem = answer.json()
+                assert problem["status"] == status
+                assert problem["detail"], name
+                assert len(answer.text) < 1000, name
+            calls: list[tuple[str, str, dict[str, Any], int]] = [
+                ("PATCH", "/api/offer", {"pc_id": "nobody", "candidates": []}, 404),
+                ("PATCH", "/api/offer", {"candidates": []}, 400),
+                ("PATCH", "/api/offer", {"pc_id": "x", "candidates": [{"candidate": "c"}] * 65}, 400),
+                ("POST", "/api/bye", {"pc_id": "nobody"}, 404),
+                ("DELETE", "/api/bye", {}, 400),
+            ]
+            for method, url, content, status in calls:
+                answer = await h.http.request(method, url, json=content)
+                assert answer.status_code == status, (method, url, answer.text)
+                assert answer.json()["detail"]
+            assert (await h.http.get("/api/offer")).status_code == 404
+            assert (await h.http.get("/readyz")).json()["calls"] == 0
+            await asyncio.sleep(0.1)
+            assert len(asyncio.all_tasks()) <= before
+            await h.call()
+
+    run(main)
+
+
+def test_one_caller_too_many_is_told_when_to_come_back() -> None:
+    async def main() -> None:
+        async with house(max_calls=1) as h:
+            await h.call()
+            other = Client()
+            h.clients.append(other)
+            answer = await h.http.post("/api/offer", json=await other.offer())
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert "busy" in answer.json()["detail"]
+            assert (await h.http.get("/readyz")).status_code == 503
+            assert (await h.http.get("/status")).json()["status"] == "busy"
+            assert await h.metric('rapport_offers_total{status="503"}') == 1
+
+    run(main)
+
+
+def test_the_own_page_and_named_pages_may_call() -> None:
+    async def main() -> None:
+        async with house(allowed_origins=("https://kiosk.example",)) as h:
+            own = {"Origin": str(h.http.base_url).rstrip("/")}
+            client = Client()
+            h.clients.append(client)
+            offer = await client.offer()
+            answer = await h.http.post("/api/offer", json=offer, headers=own)
+            assert answer.status_code == 200
+            asked = {"Origin": "https://kiosk.example", "Access-Control-Request-Method": "POST"}
+            preflight = await h.http.options(
+                "/api/offer", headers=asked | {"Access-Control-Request-Headers": "content-type"}
+            )
+            assert preflight.status_code == 200
+            assert preflight.headers["access-control-allow-origin"] == "https://kiosk.example"
+            named = await h.http.post("/start", headers={"Origin": "https://kiosk.example"})
+            assert named.status_code == 200
+            stranger = await h.http.post("/start", headers={"Origin": "https://other.example"})
+            assert stranger.status_code == 403
+            assert "access-control-allow-origin" not in stranger.headers
+
+    run(main)
+
+
+def test_a_shutdown_ends_the_calls() -> None:
+    async def main() -> None:
+        async with house() as h:
+            client = await h.call()
+            await h.runtime.until(lambda: bool(h.runtime.transports))
+        assert h.runtime.ended.is_set()
+        await client.close()
+
+    run(main)
+
+
+CONFIG = """
+workers = []
+policy = "scripted"
+voice = "plain"
+[server]
+port = {port}
+consent = "given"
+[call]
+greeting = false
+"""
+
+
+def start(tmp_path: Path, port: int, *before: str) -> subprocess.Popen[str]:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(port=port))
+    code = "import sys; from agent import config, logs; from pathlib import Path; import server; logs.configure(); "
+    code += "server.serve(config.load(Path(sys.argv[1])))"
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", code, str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+async def until_up(http: httpx.AsyncClient, process: subprocess.Popen[str]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            if (await http.get("/livez")).status_code == 200:
+                return
+        except httpx.TransportError:
+            await asyncio.sleep(0.05)
+    pytest.fail("the server did not come up")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_the_process_answers_talks_and_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
+    port = free_port()
+    process = start(tmp_path, port)
+
+    async def main() -> None:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+            await until_up(http, process)
+            client = Client()
+            answer = await http.post("/api/offer", json=await client.offer())
+            assert answer.status_code == 200, answer.text
+            await client.accept(answer.json())
+            client.say("client-ready", {"version": "2.1.0"})
+            await client.wait_type("bot-ready")
+            began = time.monotonic()
+            client.say("send-text", {"content": "I feel so alone."})
+            spoken = await client.wait_type("bot-output", 20)
+            assert spoken["data"]["text"]
+            await client.wait_type("bot-started-speaking", 20)
+            async with asyncio.timeout(10):
+                while not client.loud(began):
+                    await asyncio.sleep(0.02)
+            process.send_signal(number)
+            await client.wait_for(lambda m: m.get("message", {}).get("type") == "peerLeft", 10)
+            await client.close()
+
+    try:
+        asyncio.run(main())
+        assert process.wait(15) == 0
+        assert process.stderr is not None
+        log = process.stderr.read()
+        assert "unhandled" not in log, log
+        assert "Traceback" not in log, log
+    finally:
+        process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+ALONE = ("unshare", "-rn", "sh", "-c")
+
+
+def can_be_alone() -> bool:
+    return shutil.which("unshare") is not None and not subprocess.call([*ALONE, "ip link set lo up"])
+
+
+OFFLINE = """
+import asyncio, sys
+from tests.test_server import House, house, run
+async def main():
+    async with house() as h:
+        await h.call()
+        await h.runtime.until(lambda: len(h.runtime.audio) > 10 and len(h.runtime.video) > 2)
+run(main)
+"""
+
+
+@pytest.mark.skipif(not can_be_alone(), reason="needs the right to make a network namespace")
+def test_a_machine_without_a_network_can_call_itself() -> None:
+    command = f"ip link set lo up && exec {sys.executable} -c '{OFFLINE}'"
+    done = subprocess.run(
+        [*ALONE, command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[1],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
