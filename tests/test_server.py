@@ -68,7 +68,8 @@ async def house(
     script: Callable[[Transport], Coroutine[Any, Any, None]] | None = None, **options: Any
 ) -> AsyncIterator[House]:
     port = free_port()
-    settings = ServerConfig(**({"port": port, "consent": "given"} | options))
+    given: dict[str, Any] = {"port": port, "consent": "given"}
+    settings = ServerConfig(**(given | options))
     runtime = Recorder(script)
     application = server.app(runtime, Config(server=settings))
     running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, ws="websockets-sansio"))
