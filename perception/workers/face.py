@@ -5,10 +5,11 @@ Percepts, all ending at the picture they come from:
 * ``face`` ``present`` / ``absent``, one per analysed picture. Data: ``count`` of people; ``yaw pitch roll`` in
   degrees; ``x y width height`` of the face as shares of the picture, ``x y`` being its left upper corner;
   ``talking`` 0 or 1; ``blink brow_up brow_down jaw_open smile`` 0..1; ``presence`` in logits.
-* ``expression``: label of seven or ``uncertain``. Data: one probability per class as measured, ``valence``, and
-  ``smooth_<class>``, from which label, confidence and valence come.
+* ``expression``: label of seven or ``uncertain``. Data: one probability per class, smoothed and against the
+  person's own rest, from which label, confidence and ``valence`` come; ``raw_<class>``, as measured.
 * ``gaze`` ``towards`` / ``away`` / ``uncertain``, when it changes and every two seconds. Data: ``off_deg``.
 * ``blink``, ``talking`` ``started`` / ``stopped``, ``presence`` ``arrived`` / ``left`` with the new ``count``.
+* nothing at all while the camera is frozen, which the scene worker reports.
 * ``gesture`` ``nod`` / ``head_shake``. They are reported here and not by the gesture worker because they need
   the head pose ten times a second, and to follow the face a second time would cost 7 % of a core.
 """
@@ -26,6 +27,7 @@ from perception.emotion import CLASSES, ExpressionFilter, ExpressionNetworks, at
 from perception.eyes import BlinkDetector, GazeDetector, line_of_sight
 from perception.facemesh import Face, Movements
 from perception.facetrack import FaceTracker
+from perception.frozen import FrozenDetector
 from perception.headpose import HeadPose, HeadPoser
 from perception.litert import Floats, read_bundle
 from perception.media import Media, VideoFrame
@@ -155,6 +157,7 @@ class FaceWorker:
         self._talking = TalkingDetector()
         self._nods = NodDetector()
         self._presence = PresenceDetector()
+        self._frozen = FrozenDetector()
         self._fer_votes: list[Floats] = []
         self._expressed_at: Nanos | None = None
         self._gaze_told: tuple[str, Nanos] | None = None
@@ -170,6 +173,8 @@ class FaceWorker:
 
     def _see(self, frame: VideoFrame) -> list[Percept]:
         at = frame.at
+        if self._frozen.step(at, frame.pixels):  # no calm face from a camera that has stopped
+            return self._lose(at)
         sighting = self._tracker.step(frame.pixels, count=self._people_slots.due(at))
         percepts: list[Percept] = []
         if sighting.another:
@@ -230,9 +235,9 @@ class FaceWorker:
         period = self._facex_slots.period
         start = max(0, at - period) if self._expressed_at is None else max(self._expressed_at, at - period)
         self._expressed_at = at
-        data: dict[str, Datum] = dict(zip(CLASSES, told.probabilities, strict=True))
+        data: dict[str, Datum] = dict(zip(CLASSES, told.smoothed, strict=True))
         data["valence"] = told.valence
-        data.update((f"smooth_{name}", p) for name, p in zip(CLASSES, told.smoothed, strict=True))
+        data.update((f"raw_{name}", p) for name, p in zip(CLASSES, told.probabilities, strict=True))
         return [_percept(kinds.EXPRESSION, told.label, min(start, at), at, told.confidence, data)]
 
     def _tell_gaze(self, at: Nanos) -> list[Percept]:

@@ -21,6 +21,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from perception.frozen import PATIENCE, FrozenDetector
 from perception.media import Media, VideoFrame
 from perception.percept import SCENE, SENSE_BACK, SENSE_LOST, Percept
 from perception.pixels import Pixels, thumbnail
@@ -50,7 +51,7 @@ class SceneFactory:
     """
 
     rate_hz: float = 10.0
-    frozen: Nanos = 1500 * MS
+    frozen: Nanos = PATIENCE
     blank: Nanos = 500 * MS
     dark: float = 0.16
     bright: float = 0.22
@@ -122,12 +123,11 @@ class SceneWorker:
     def __init__(self, factory: SceneFactory) -> None:
         self._limits = factory
         self._slots = Slots(factory.rate_hz)
-        self._before: Pixels | None = None
+        self._frozen = FrozenDetector(factory.frozen)
         self._small_before: Pixels | None = None
         self._light = _Settled(_LIGHT_SETTLES, at_once=True)
         self._activity = _Settled(_ACTIVITY_SETTLES)
         self._level = 0.0
-        self._changed_at: Nanos | None = None
         self._content_at: Nanos | None = None
         self._cut_at: Nanos | None = None
         self._lost = False
@@ -141,21 +141,16 @@ class SceneWorker:
 
     def _see(self, frame: VideoFrame) -> list[Percept]:
         at, small = frame.at, thumbnail(frame.pixels, _WIDTH, _HEIGHT)
-        before, small_before = self._before, self._small_before
-        self._before, self._small_before = frame.pixels, small
-        same = small_before is not None and np.array_equal(small, small_before)
-        # The thumbnail may hide a change of one pixel, so equal thumbnails are looked at closely.
-        if not (same and before is not None and np.array_equal(frame.pixels, before)) or self._changed_at is None:
-            self._changed_at = at
+        small_before, self._small_before = self._small_before, small
         if float(small.std()) > self._BLANK_SPREAD or self._content_at is None:
             self._content_at = at
-        frozen = at - self._changed_at >= self._limits.frozen
+        frozen = self._frozen.step(at, frame.pixels)
         blank = at - self._content_at >= self._limits.blank
         if frozen or blank:
             if self._lost:
                 return []
             self._lost = True
-            since = self._content_at if blank else self._changed_at
+            since = self._content_at if blank else self._frozen.since
             return [_percept(SENSE_LOST, CAMERA, since, at, 0.9, frozen=float(frozen))]
         found: list[Percept] = []
         if self._lost:

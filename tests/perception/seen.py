@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -23,15 +24,27 @@ from perception.workers import Worker
 from tests.video_samples import frames
 
 
-@cache
+@lru_cache(maxsize=4)
 def clip(name: str, fps: float | None = None, limit: int | None = None) -> tuple[VideoFrame, ...]:
+    """The pictures of a short clip; a long one is better streamed."""
     return tuple(frames(resolve_clip(name), fps=fps, limit=limit))
 
 
-def watch(worker: Worker, media: Sequence[VideoFrame], batch: int = 1) -> list[Percept]:
+def stream(name: str) -> Iterator[VideoFrame]:
+    return frames(resolve_clip(name))
+
+
+@cache
+def instant(name: str, index: int) -> Nanos:
+    """When picture number ``index`` of the clip was taken."""
+    return next(islice(stream(name), index, None)).at
+
+
+def watch(worker: Worker, media: Iterable[VideoFrame], batch: int = 1) -> list[Percept]:
     percepts: list[Percept] = []
-    for first in range(0, len(media), batch):
-        percepts += worker.feed(media[first : first + batch])
+    rest = iter(media)
+    while some := list(islice(rest, batch)):
+        percepts += worker.feed(some)
     return percepts
 
 
@@ -41,6 +54,14 @@ def of(percepts: Iterable[Percept], kind: str, label: str | None = None) -> list
 
 def camera(pictures: Iterable[NDArray[np.uint8]], fps: int = 10, start: Nanos = 0) -> list[VideoFrame]:
     return [VideoFrame(np.array(p), start + from_ticks(i, fps)) for i, p in enumerate(pictures)]
+
+
+def live(picture: NDArray[np.uint8], count: int) -> Iterator[NDArray[np.uint8]]:
+    """The same scene ``count`` times, by a sensor with a little noise."""
+    for i in range(count):
+        taken = picture.copy()
+        taken[0, 0] = i % 256
+        yield taken
 
 
 def later(media: Iterable[VideoFrame], by: Nanos) -> list[VideoFrame]:

@@ -13,7 +13,7 @@ from perception.media import VideoFrame
 from perception.percept import NEGATIVE, Percept
 from perception.timebase import MS, SECOND, seconds
 from perception.workers import face
-from tests.perception.seen import camera, clip, later, moving_head, noise, of, watch
+from tests.perception.seen import camera, clip, instant, later, live, moving_head, noise, of, stream, watch
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -25,7 +25,7 @@ def factory() -> face.FaceFactory:
 
 @cache
 def seen(name: str) -> tuple[Percept, ...]:
-    return tuple(watch(factory()(), clip(name)))
+    return tuple(watch(factory()(), stream(name)))
 
 
 def said(percepts: tuple[Percept, ...], start_s: float, end_s: float) -> list[str]:
@@ -62,12 +62,12 @@ def test_laughing_is_happy() -> None:
 
 def test_expression_carries_its_numbers() -> None:
     for percept in of(seen("wolfganglanger"), "expression"):
-        for prefix in ("", "smooth_"):
+        for prefix in ("", "raw_"):
             total = sum(percept.number(prefix + name) for name in CLASSES)
             assert total == pytest.approx(1.0, abs=1e-3)
         assert -1.0 <= percept.number("valence") <= 1.0
         if percept.label != "uncertain":
-            assert percept.confidence == pytest.approx(max(percept.number(f"smooth_{name}") for name in CLASSES))
+            assert percept.confidence == pytest.approx(max(percept.number(name) for name in CLASSES))
             assert percept.confidence >= 0.5
 
 
@@ -106,7 +106,7 @@ def test_somebody_comes() -> None:
     percepts = seen("noface-face")
     assert [p.label for p in of(percepts, "presence")] == ["arrived"]
     first = of(percepts, "face", "present")[0]
-    assert first.end == pytest.approx(clip("noface-face")[97].at, abs=450 * MS)
+    assert first.end == pytest.approx(instant("noface-face", 97), abs=450 * MS)
     assert all(p.label == "absent" for p in of(percepts, "face") if p.end < first.end)
 
 
@@ -117,7 +117,7 @@ def test_nobody_is_nobody() -> None:
 
 def test_people_are_counted_and_the_largest_face_is_the_person() -> None:
     photo = clip("multi-face")[0].pixels
-    percepts = watch(factory()(), camera([photo] * 25))
+    percepts = watch(factory()(), camera(live(photo, 25)))
     assert of(percepts, "face", "present")[-1].number("count") == 5
     assert [(p.label, p.number("count")) for p in of(percepts, "presence")] == [("arrived", 5)]
     widths = [p.number("width") for p in of(percepts, "face", "present")]
@@ -130,7 +130,7 @@ def test_a_clearly_closer_face_becomes_the_person() -> None:
     crowd[:270, :480] = small
     closer = crowd.copy()
     closer[:, 480:] = cv2.resize(clip("carphone")[0].pixels, (880, 720))[:, :800]
-    percepts = watch(factory()(), camera([crowd] * 15 + [closer] * 40))
+    percepts = watch(factory()(), camera([*live(crowd, 15), *live(closer, 40)]))
     present = of(percepts, "face", "present")
     assert present[10].number("x") < 0.25
     assert present[-1].number("x") > 0.35
@@ -190,7 +190,7 @@ def test_the_future_does_not_change_the_past() -> None:
 def test_percepts_are_in_order_and_not_ahead_of_the_picture() -> None:
     worker = factory()()
     last = 0
-    for frame in clip("face-noface"):
+    for frame in stream("face-noface"):
         for percept in worker.feed([frame]):
             assert percept.end == frame.at >= percept.start
             assert percept.end >= last
@@ -270,6 +270,16 @@ def test_calls_do_not_share_state() -> None:
     first, second = factory()(), factory()()
     watch(first, clip("wolfganglanger", limit=60))
     assert watch(second, clip("single-face")) == list(seen("single-face"))
+
+
+def test_a_frozen_face_is_no_calm_face() -> None:
+    frames = clip("single-face")
+    stopped = [VideoFrame(frames[-1].pixels, frames[-1].at + i * 33 * MS) for i in range(1, 150)]
+    again = later(frames, stopped[-1].at + 33 * MS)
+    percepts = watch(factory()(), [*frames, *stopped, *again])
+    frozen_at = frames[-1].at + 1600 * MS
+    assert not [p for p in percepts if frozen_at < p.end < again[0].at and p.kind != "gaze"]
+    assert of(percepts, "face", "present")[-1].end > again[30].at
 
 
 def test_empty_and_mirrored_pictures_do_no_harm() -> None:

@@ -12,7 +12,7 @@ from perception.litert import read_bundle
 from perception.timebase import MS
 from perception.workers import gesture
 from perception.workers.gesture import Sign, SignFilter
-from tests.perception.seen import camera, clip, noise, watch
+from tests.perception.seen import camera, noise, stream, watch
 
 Point = tuple[float, float, float]
 
@@ -102,7 +102,7 @@ def test_a_hand_on_its_side_says_less() -> None:
 @pytest.mark.models
 @pytest.mark.slow
 def test_a_real_hand_is_found_where_it_is() -> None:
-    frame = next(f for f in clip("wolfganglanger", limit=80) if f.at >= 2840 * MS)
+    frame = next(f for f in stream("wolfganglanger") if f.at >= 2840 * MS)
     hands = networks().hands(frame.pixels, 2)
     assert len(hands) == 1
     x, y = hands[0].centre
@@ -115,7 +115,7 @@ def test_a_real_hand_is_found_where_it_is() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["wolfganglanger", "no-face", "carphone"])
 def test_hands_that_sign_nothing_say_nothing(name: str) -> None:
-    assert not watch(gesture.load(resolve=resolve)(), clip(name), 9)
+    assert not watch(gesture.load(resolve=resolve)(), stream(name), 9)
 
 
 @pytest.mark.models

@@ -11,7 +11,7 @@ from perception.media import VideoFrame
 from perception.percept import Percept
 from perception.timebase import MS, SECOND, seconds
 from perception.workers import scene
-from tests.perception.seen import camera, clip, later, noise, of, watch
+from tests.perception.seen import camera, instant, later, noise, of, stream, watch
 
 
 def no_models(name: str) -> Path:
@@ -32,7 +32,7 @@ def room(light: int, count: int, seed: int = 3) -> list[NDArray[np.uint8]]:
 
 @cache
 def seen(name: str) -> tuple[Percept, ...]:
-    return tuple(watch(fresh(), clip(name)))
+    return tuple(watch(fresh(), stream(name)))
 
 
 def labels(percepts: list[Percept]) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_cut_is_seen() -> None:
 def test_cuts_of_real_footage_and_none_where_there_are_none() -> None:
     cut = of(seen("noface-face"), "scene", "cut")
     assert len(cut) == 1
-    assert cut[0].end == pytest.approx(clip("noface-face")[97].at, abs=400 * MS)
+    assert cut[0].end == pytest.approx(instant("noface-face", 97), abs=400 * MS)
     for name in ("wolfganglanger", "carphone", "single-face"):
         assert not of(seen(name), "scene", "cut"), name
 
