@@ -53,7 +53,7 @@ function build(own) {
   make("path", { d: "M-47 84C-47 148 -50 168 -74 186C-44 218 44 218 74 186C50 168 47 148 47 84Z", fill: url("neck") }, el.body);
   make("path", { d: "M-226 330C-222 244 -156 206 -66 178C-50 214 50 214 66 178C156 206 222 244 226 330Z", fill: url("coat") }, el.body);
   make("path", { class: "av-seam", d: "M-66 178C-50 214 50 214 66 178C73 181 78 185 81 191C58 236 -58 236 -81 191C-78 185 -73 181 -66 178Z" }, el.body);
-  el.head = make("g", {}, el.bust);
+  el.head = make("g", { class: "av-head" }, el.bust);
   el.ears = make("g", { fill: url("skin") }, el.head);
   for (const s of [-1, 1]) make("path", { d: `M${s * 94} -8C${s * 112} -18 ${s * 117} 6 ${s * 109} 26C${s * 105} 40 ${s * 97} 44 ${s * 91} 38Z` }, el.ears);
   el.skin = make("path", { fill: url("skin") }, el.head);

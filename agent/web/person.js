@@ -49,6 +49,8 @@ export class Person extends EventTarget {
     if (video) this.take("camera", video);
     await this.list();
     this.tell("problems", problems);
+    // Also when nothing opened: what is missing has to show.
+    this.tell("change");
     return problems;
   }
 

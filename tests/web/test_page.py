@@ -149,7 +149,7 @@ def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None
     v.begin()
     scenes.distress(v.server)
     until(v.page, "rapport.lastDecision")
-    shown = v.page.inner_text("#why")
+    shown = " ".join(v.page.inner_text("#why").split())
     for part in ("Spoke", "reflects the feeling", "concern", "stay with the feeling", "trembling 74%", "86% sure"):
         assert part in shown
     v.server.tell("decision", at=9, cue="reflex", reply=0, action="wait", strategy=None, emotion=None, reason="They may go on.", confidence=1, evidence=[])

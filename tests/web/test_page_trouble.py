@@ -88,7 +88,7 @@ def test_unplugged_in_mid_call(visit: Open) -> None:
     assert "unplugged" in v.page.inner_text("#notices")
     assert v.page.evaluate("rapport.state") == "ready"
     v.shot("error-camera-unplugged")
-    v.page.click("#notices >> text=Try again")
+    v.page.click("#notices button >> text=Try again")
     until(v.page, "rapport.person.camera && !rapport.notices.includes('camera')")
 
 
@@ -184,7 +184,7 @@ def test_server_gone_from_the_start(visit: Open) -> None:
     assert "agent serve" in v.page.inner_text("#cover")
     v.shot("error-server-gone")
     v.page.unroute("**/api/offer")
-    v.page.click("#cover >> text=Try again")
+    v.page.click("#cover button >> text=Try again")
     until(v.page, "rapport.state === 'ready'")
 
 

@@ -1,0 +1,72 @@
+// Finds what keeps people out: nameless controls, small targets, weak contrast, doubled ids, skipped headings.
+() => {
+  const found = [];
+  const visible = (el) => {
+    if (!el.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
+    const box = el.getBoundingClientRect();
+    return box.width > 1 && box.height > 1;
+  };
+  const label = (el) => `<${el.tagName.toLowerCase()}${el.id ? ` #${el.id}` : ""} class="${el.className.baseVal ?? el.className}"> ${(el.textContent ?? "").trim().slice(0, 30)}`;
+  const name = (el) => {
+    const by = el.getAttribute("aria-labelledby");
+    if (by) return by.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ").trim();
+    return (el.getAttribute("aria-label") ?? [...(el.labels ?? [])].map((l) => l.textContent).join(" ")) || el.textContent.trim() || el.title || el.alt || "";
+  };
+
+  const ids = [...document.querySelectorAll("[id]")].map((el) => el.id);
+  for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) found.push(`id twice: ${id}`);
+  for (const el of document.querySelectorAll("button, a[href], input, select, summary, [role=meter], [role=img], video, [tabindex='0']")) {
+    if (visible(el) && !name(el).trim()) found.push(`no name: ${label(el)}`);
+  }
+  for (const el of document.querySelectorAll("button, a[href], select, summary, input")) {
+    if (!visible(el)) continue;
+    const box = (el.closest("label") ?? el).getBoundingClientRect();
+    if (box.width < 24 || box.height < (el.classList.contains("mini") ? 22 : 24)) found.push(`small target ${Math.round(box.width)}x${Math.round(box.height)}: ${label(el)}`);
+  }
+  for (const el of document.querySelectorAll("[aria-controls], [aria-labelledby], [aria-describedby]")) {
+    for (const attribute of ["aria-controls", "aria-labelledby", "aria-describedby"]) {
+      for (const id of (el.getAttribute(attribute) ?? "").split(" ").filter(Boolean)) if (!document.getElementById(id)) found.push(`${attribute} to nothing: ${id}`);
+    }
+  }
+  for (const img of document.querySelectorAll("img")) if (!img.hasAttribute("alt")) found.push(`no alt: ${label(img)}`);
+  if (document.documentElement.lang === "") found.push("no language");
+
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+  // All colours that may lie under an element: its own background, or each stop of a gradient, over its parent's.
+  const grounds = (el) => {
+    if (!el) return [[255, 255, 255, 1]];
+    const style = getComputedStyle(el);
+    const stops = style.backgroundImage.startsWith("linear-gradient(rgba(0, 0, 0, 0)") ? [] : (style.backgroundImage.match(/(?:rgba?|oklab|color|oklch)\([^()]*\)/g) ?? []);
+    const own = stops.length ? stops.map(rgba) : [rgba(style.backgroundColor)];
+    if (own.every((c) => c[3] === 1)) return own;
+    return own.flatMap((c) => grounds(el.parentElement).map((below) => over(c, below)));
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const el = node.parentElement;
+    if (!node.data.trim() || !visible(el) || el.closest("[hidden], .hidden, .skip, svg, script, option, button:disabled, select:disabled")) continue;
+    const style = getComputedStyle(el);
+    let opacity = 1;
+    for (let up = el; up; up = up.parentElement) opacity *= Number(getComputedStyle(up).opacity);
+    const size = Number.parseFloat(style.fontSize);
+    const needed = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
+    const ink = rgba(style.color);
+    ink[3] *= opacity;
+    const worst = Math.min(...grounds(el).map((ground) => ratio(over(ink, ground), ground)));
+    if (worst < needed) found.push(`contrast ${worst.toFixed(2)} < ${needed}: ${label(el)}`);
+  }
+  return found;
+}
