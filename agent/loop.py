@@ -207,9 +207,9 @@ class Call:
                 await self._transport.send(Caption("user", hearing, final=False))
         elif percept.kind == SPEECH_ENDED:
             self._measure("vad_lag_end", now - percept.end)
-        if self._options.reflexes and self._reply is None:
+        if self._options.reflexes:
             decision = self._reflex.step(percept, now)
-            if decision is not None:
+            if decision is not None and (self._reply is None or _grave(decision)):
                 await self._react(decision, now - percept.end)
         if percept.kind in _PREPARING:
             self._stale = True
@@ -273,6 +273,8 @@ class Call:
         )
         self._reply = reply
         self._turns.reply_began(now)
+        self._reflex.turn_taken()
+        self._reflex.agent_speaks(True)
         self._state("thinking")
         self._reply_task = self._group.create_task(self._run(reply), name=f"reply:{reply.number}")
 
@@ -283,6 +285,7 @@ class Call:
     def _close_reply(self, reply: Reply, *, cut: bool) -> Turn | None:
         self._reply = self._reply_task = None
         self._turns.reply_ended(self._clock.now())
+        self._reflex.agent_speaks(False)
         turn = reply.turn(cut=cut)
         if turn is not None:
             self._say_turn(turn)
@@ -374,3 +377,8 @@ class Call:
             busy = self._senses.busy or not self._items.empty() or self._reply is not None
             quiet = 0 if busy else quiet + 1
             await self._clock.sleep_until(self._clock.now() + 100 * MS)
+
+
+def _grave(decision: Decision) -> bool:
+    """Whether a reflex may change the agent's face in the middle of its own reply: only to meet distress."""
+    return isinstance(decision, Express) and decision.emotion in ("concern", "calm")
