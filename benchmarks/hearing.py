@@ -1,8 +1,9 @@
 """What hearing costs: CPU per second of sound for each worker, and time per decode against faster-whisper.
 
-Run ``python -m benchmarks.hearing``. One thread; medians; speech by the embedded voice. Decode times are of
-the same models on the same sound in the same run: *stock* is ``WhisperModel.transcribe`` as faster-whisper
-ships it, greedy, with its 30 s window; *short* is :class:`perception.whisper.Whisper` with word times.
+Run ``python -m benchmarks.hearing``. One thread; medians; speech by the embedded voice. Decodes are timed in
+CPU time, which other programs disturb less, and in turns, so that what disturbs one disturbs both: *stock*
+is ``WhisperModel.transcribe`` as faster-whisper ships it, greedy, with its 30 s window and no word times;
+*short* is :class:`perception.whisper.Whisper` with word times.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,19 +68,18 @@ def _speech(seconds: float) -> NDArray[np.float32]:
 
 
 def _decodes(repeats: int, *, stock: bool) -> None:
-    print(f"\nmedian of {repeats} decodes, ms, one thread")
+    print(f"\nmedian of {repeats} decodes, CPU ms, one thread")
     print(f"{'model':10} {'speech s':>8} {'short':>8} {'stock':>8} {'ratio':>7}")
     for name, (folder, pad_minimum) in _MODELS.items():
         short = Whisper(resolve(folder), pad_minimum=pad_minimum)
         usual = _stock(folder) if stock else None
         for seconds in (1.5, 3, 6, 10):
             sound = _speech(seconds)
-            ours = _median(lambda sound=sound, short=short: short.decode(sound, timed=True), repeats)  # type: ignore[misc]
-            if usual is None:
-                print(f"{name:10} {seconds:8.1f} {ours:8.0f}")
-                continue
-            theirs = _median(lambda sound=sound, usual=usual: usual(sound), repeats)  # type: ignore[misc]
-            print(f"{name:10} {seconds:8.1f} {ours:8.0f} {theirs:8.0f} {theirs / ours:7.1f}")
+            runs: list[Callable[[], object]] = [partial(short.decode, sound, timed=True)]
+            runs += [partial(usual, sound)] if usual else []
+            ours, *theirs = _medians(runs, repeats)
+            versus = f" {theirs[0]:8.0f} {theirs[0] / ours:7.1f}" if theirs else ""
+            print(f"{name:10} {seconds:8.1f} {ours:8.0f}{versus}")
 
 
 def _stock(folder: str) -> Callable[[NDArray[np.float32]], object]:
@@ -88,14 +89,14 @@ def _stock(folder: str) -> Callable[[NDArray[np.float32]], object]:
     return lambda sound: list(model.transcribe(sound, language="en", beam_size=1)[0])
 
 
-def _median(run: Callable[[], object], repeats: int) -> float:
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
+def _medians(runs: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(repeats + 1):
+        for run, taken in zip(runs, times, strict=True):
+            start = time.process_time()
+            run()
+            taken.append((time.process_time() - start) * 1e3)
+    return [statistics.median(taken[1:]) for taken in times]
 
 
 if __name__ == "__main__":

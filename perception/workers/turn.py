@@ -1,4 +1,4 @@
-"""End of turn: after ``first_ms`` of silence, and then every ``again_ms``, has the person finished?
+"""End of turn: after ``first_ms`` of silence, and then every ``again_ms`` until it is sure, has the person finished?
 
 The answer is that of smart-turn v3 (Daily, BSD-2), which listens to melody and wording of the last 8 s.
 It is called only where Silero heard a voice before: on silence and noise alone it says *complete*. It is
@@ -48,6 +48,7 @@ class Options:
         last_ms: silence after which no more is asked; below 2 s.
         lead_ms: sound before the onset that the model hears too.
         threshold: probability from which the turn is called complete.
+        enough: probability from which no more is asked in this pause; above 1, all is asked.
     """
 
     on: float = 0.5
@@ -58,6 +59,7 @@ class Options:
     last_ms: float = 1200
     lead_ms: float = 500
     threshold: float = 0.5
+    enough: float = 0.8
 
     def __post_init__(self) -> None:
         if not 0 < self.first_ms <= self.last_ms or hops(self.last_ms) * HOP > MAX_FILL - HOP:
@@ -114,6 +116,7 @@ class Turn:
             min_speech=hops(options.min_speech_ms),
             min_silence=max(self._questions) // HOP,
         )
+        self._sure = False
 
     def feed(self, media: Sequence[Media], /) -> list[Percept]:
         """Take in sound; return the answers that fell due in it."""
@@ -122,7 +125,10 @@ class Turn:
             if hop.fresh:
                 self._segments.reset()
             edge = self._segments.step(hop.probability, hop.end)
-            if (self._segments.speaking or edge is not None) and self._segments.silence in self._questions:
+            if self._segments.silence == 0:
+                self._sure = False
+            due = self._segments.speaking or edge is not None
+            if due and not self._sure and self._segments.silence in self._questions:
                 answers.append(self._ask(hop))
         return answers
 
@@ -130,6 +136,7 @@ class Turn:
         onset = self._segments.onset
         begin = max(0, onset - samples(self._options.lead_ms), hop.end - _WINDOW)
         probability = self._model.probability(self._ear.between(begin, hop.end))
+        self._sure = probability >= self._options.enough
         complete = probability >= self._options.threshold
         return Percept(
             END_OF_TURN,

@@ -43,8 +43,8 @@ def chirp(seconds: float) -> NDArray[np.float32]:
 
 
 @cache
-def factory() -> turn.TurnFactory:
-    return turn.load(resolve=resolve)
+def factory(enough: float = 1.1) -> turn.TurnFactory:
+    return turn.load(resolve=resolve, enough=enough)
 
 
 @pytest.mark.parametrize("seconds", REFERENCE)
@@ -78,6 +78,17 @@ def test_it_asks_after_200_ms_and_again_until_1200() -> None:
         belief = p.number("probability")
         assert p.label == (turn.COMPLETE if belief >= 0.5 else turn.INCOMPLETE)
         assert p.confidence == max(belief, 1 - belief)
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_once_sure_it_asks_no_more_until_the_voice_is_back() -> None:
+    sound = np.concatenate([spoken("Can you help me with something?")] * 2)
+    asked = feed(turn.load(resolve=resolve)(), chunked(sound))
+    everything = feed(factory()(), chunked(sound))
+    assert [p.number("silence_ms") for p in asked] == [192, 192]
+    assert all(p.number("probability") >= 0.8 for p in asked)
+    assert {p.end for p in asked} < {p.end for p in everything}
 
 
 @pytest.mark.models
