@@ -174,7 +174,7 @@ async def measure(seconds: float, loss: float) -> int:
         opened.cancel()
     lost = ours.packets[LOSS]
     delivered = {
-        ours.name: 1 - concealed / 960 / lost,
+        ours.name: 1 - concealed / lost,
         stock.name: stock.frames[LOSS] / stock.packets[LOSS],
     }
     print(f"{'microphone to senses, median (p95)':36s}{CLEAN:>18s}{f'{loss:.0%} loss':>18s}{AGAIN:>18s}   delivered")

@@ -63,6 +63,9 @@ class WebRtcCall:
         limits: when a caller counts as gone, and what may be perceived.
         about: the agent's parts by name, shown to the client.
         watch: sees every event that is told.
+
+    Attributes:
+        began: when the caller first asked, on ``clock``.
     """
 
     def __init__(
@@ -91,13 +94,16 @@ class WebRtcCall:
         self._reply = 0
         self._speaking = False
         self._sound_at: Nanos = 0
-        self._seen_at: Nanos = clock.now()
+        self.began: Nanos = clock.now()
+        self._seen_at: Nanos = self.began
         self._gone_at: Nanos | None = None
         self._measured_at: Nanos = self._seen_at
         self._dropped = 0
         self._budget = _Budget(self._seen_at)
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
+        self._came = False
+        self._shown: wire.Outbound | None = None
         self._why = ""
         self._log = log.bind(call=call_id)
 
@@ -180,6 +186,11 @@ class WebRtcCall:
         """Whether the caller is gone."""
         return self._over.is_set()
 
+    @property
+    def came(self) -> bool:
+        """Whether a connection has ever stood."""
+        return self._came
+
     def hang_up(self, why: str) -> None:
         """End the call, once."""
         if not self._over.is_set():
@@ -209,6 +220,7 @@ class WebRtcCall:
         if peer is not self.peer:
             return
         if peer.connected:
+            self._came = True
             self._seen_at, self._gone_at = self._wall.now(), None
             self._connected.set()
         elif peer.over and self._gone_at is None:
@@ -255,7 +267,7 @@ class WebRtcCall:
             case wire.ClientReady():
                 for answer in wire.bot_ready(message, self._about):
                     self.outbox.post(answer)
-                self._show_state()
+                self._show_state(anyway=True)
             case wire.Disconnect():
                 self.hang_up("disconnect-bot")
             case wire.SendText():
@@ -340,19 +352,20 @@ class WebRtcCall:
             self.outbox.post(wire.Outbound(type=f"bot-{state}-speaking"))
         self._speaking = speaking
 
-    def _show_state(self) -> None:
+    def _show_state(self, *, anyway: bool = False) -> None:
         intake = self.intake
-        self.outbox.post(
-            wire.state(
-                call=self._call_id,
-                consent=self._consented,
-                senses=intake.senses,
-                microphone=intake.microphone,
-                camera=intake.camera,
-                push_to_talk=intake.push_to_talk,
-                agent=self._about,
-            )
+        state = wire.state(
+            call=self._call_id,
+            consent=self._consented,
+            senses=intake.senses,
+            microphone=intake.microphone,
+            camera=intake.camera,
+            push_to_talk=intake.push_to_talk,
+            agent=self._about,
         )
+        if anyway or state != self._shown:
+            self._shown = state
+            self.outbox.post(state)
 
     def _report(self, body: Body) -> None:
         self.tell(Event(self._now(), body))

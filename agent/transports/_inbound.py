@@ -20,12 +20,12 @@ _TAPS: Final = firwin(2 * _HALF + 1, 7_300, window=("kaiser", 6.0), fs=WIRE_HZ).
 
 DRIFT: Final[Nanos] = 200 * MS
 _WATCHED: Final[Nanos] = 2 * SECOND
-_SETTLING: Final[Nanos] = SECOND
+_SETTLING: Final[Nanos] = 3 * SECOND
 _MIRROR: Final = to_ticks(40 * MS, WIRE_HZ)
 _CONCEALED: Final = WIRE_HZ
 """A hole longer than a second stays a jump in time."""
 
-_PATIENCE: Final[Nanos] = 500 * MS
+_PATIENCE: Final[Nanos] = SECOND
 _FILLED: Final[Nanos] = 2 * SECOND
 
 Samples = NDArray[np.float32]
@@ -37,7 +37,7 @@ class Anchor:
     A track begins at the instant of its first frame and then follows its own ticks, so that jitter on the
     way does not move the media. When the two have come more than 200 ms apart for good (clocks that differ,
     a path that got slower, a sender that began anew) it is tied anew. The first frame of all is often held up
-    by the start itself; within the first second an earlier arrival counts as the better witness.
+    by the start itself; within the first three seconds an earlier arrival counts as the better witness.
 
     Args:
         rate_hz: ticks per second.
@@ -125,8 +125,8 @@ class AudioIn:
     """Decoded packets in, 16 kHz chunks on the call's clock out, without holes.
 
     A hole of up to a second is concealed: the last 40 ms are played backwards and faded out, then there is
-    silence. When nothing comes for half a second, silence is made up to two seconds, so that a voice that was
-    cut off by the network still comes to an end.
+    silence. When nothing comes for a second, silence is made up to two seconds, so that a voice that was cut
+    off by the network still comes to an end.
 
     Attributes:
         anchor: where the track stands.
@@ -139,6 +139,7 @@ class AudioIn:
         self.concealed = 0
         self.late = 0
         self._line: _Line | None = None
+        self._asked: Nanos = 0
         self._tail: Samples = np.zeros(0, np.float32)
 
     @property
@@ -170,9 +171,15 @@ class AudioIn:
         return chunks + line.chunk(samples)
 
     def fill(self, now: Nanos) -> list[AudioChunk]:
-        """Make silence if nothing has come for too long."""
+        """Make silence if nothing has come for too long; to be called about ten times a second.
+
+        After a stall of this very process the packets are there but not yet read: it must have been called
+        in time, too, since the last packet.
+        """
+        punctual = now - self._asked < _PATIENCE // 2
+        self._asked = now
         line = self._line
-        if line is None or now - line.end < _PATIENCE or line.made >= _FILLED:
+        if line is None or not punctual or now - line.end < _PATIENCE or line.made >= _FILLED:
             return []
         hole = to_ticks(min(now - line.end - _PATIENCE // 2, _FILLED - line.made), WIRE_HZ)
         line.made += from_ticks(hole, WIRE_HZ)

@@ -19,6 +19,8 @@ from perception.media import Media, VideoFrame
 from perception.timebase import Nanos, as_seconds
 
 _MOST_DELAYS: Final = 1000
+_PACKET: Final = 960
+"""Samples at 48 kHz in 20 ms, the usual packet; late and concealed sound is counted in these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +136,8 @@ class Intake:
         totals = {
             "media_broken_count": self._broken,
             "media_withheld_count": self._withheld,
-            "audio_late_count": self._audio.late,
-            "audio_concealed_count": self._audio.concealed,
+            "audio_late_count": self._audio.late // _PACKET,
+            "audio_concealed_count": self._audio.concealed // _PACKET,
             "video_stale_count": sum(v.stale for v in self._video.values()),
         }
         for name, total in totals.items():

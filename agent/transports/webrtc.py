@@ -23,13 +23,14 @@ from agent.transports._intake import Gates
 from agent.transports._peer import Peer
 from agent.transports._reorder import check
 from agent.transports._sdp import offer_loopback
-from perception.timebase import seconds
+from perception.timebase import SECOND, Nanos, seconds
 
 __all__ = ["Bye", "Candidate", "Offer", "Refused", "Trickle", "WebRtcDoor", "load"]
 
 log = structlog.get_logger(__name__)
 
 _NEGOTIATE_S: Final = 5.0
+_STRAGGLER: Final[Nanos] = 5 * SECOND
 _ALIASES: Final = 16
 """Earlier names of a call that are still understood."""
 
@@ -134,7 +135,11 @@ class WebRtcDoor:
     @property
     def open_to(self) -> int:
         """How many more callers there is room for; 0 when closed."""
-        return max(0, self._most_calls - self.calls) if self._group is not None else 0
+        return max(0, self._most_calls - self._busy) if self._group is not None else 0
+
+    @property
+    def _busy(self) -> int:
+        return sum(call.came or not call.over for call in self._calls) + self._reserved
 
     async def open(self, answer: Answer) -> None:
         """Let callers in until cancelled; then end their calls, and wait for that."""
@@ -164,7 +169,9 @@ class WebRtcDoor:
             if offer.restart_pc or known.peer.over:
                 return await self._accept(known, offer.sdp, group)
             return await self._renegotiate(known.peer, offer.sdp, group)
-        if self.calls >= self._most_calls:
+        if not self.open_to:
+            self._give_up_on_stragglers()
+        if not self.open_to:
             raise Refused(503, f"all {self._most_calls} lines are busy", 10)
         call = WebRtcCall(secrets.token_hex(8), self._clock, self._limits, self.about, self.watch)
         self._reserved += 1
@@ -196,6 +203,13 @@ class WebRtcDoor:
             Refused: there is no such connection (404).
         """
         self._find(body.pc_id).hang_up("bye")
+
+    def _give_up_on_stragglers(self) -> None:
+        """Free the lines of callers who got an answer a while ago and have not come; often it is they who ask again."""
+        now = self._clock.now()
+        for call in self._calls:
+            if not call.came and now - call.began > _STRAGGLER:
+                call.hang_up("never came")
 
     def _find(self, pc_id: str) -> WebRtcCall:
         call = self._names.get(pc_id)

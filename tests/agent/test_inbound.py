@@ -108,15 +108,27 @@ def test_when_nothing_comes_silence_is_made_so_that_a_cut_voice_ends() -> None:
 def test_what_comes_after_its_place_was_filled_is_dropped_and_the_rest_is_in_place() -> None:
     audio = AudioIn()
     feed(audio, list(range(50)))
-    made = audio.fill(SECOND + TRANSIT + 600 * MS)
+    made: list[AudioChunk] = []
+    for tick in range(12):
+        made += audio.fill(SECOND + TRANSIT + tick * 100 * MS)
     assert made
     chunks = made
-    for k in range(50, 90):  # all of them come at once, then on time again
-        now = max((k + 1) * 20 * MS + TRANSIT, SECOND + TRANSIT + 620 * MS)
+    for k in range(50, 120):  # all of them come at once, then on time again
+        now = max((k + 1) * 20 * MS + TRANSIT, SECOND + TRANSIT + 1120 * MS)
         chunks += audio.push(tone(k * FRAME), k * FRAME, now)
     assert audio.late > 0
     assert is_continuous(chunks)
-    assert chunks[-1].end == pytest.approx(TRANSIT + 90 * 20 * MS, abs=2 * MS)
+    assert chunks[-1].end == pytest.approx(TRANSIT + 120 * 20 * MS, abs=2 * MS)
+
+
+def test_a_stall_of_this_process_is_not_filled_with_silence() -> None:
+    audio = AudioIn()
+    feed(audio, list(range(50)))
+    assert not audio.fill(SECOND + TRANSIT)
+    assert not audio.fill(3 * SECOND + TRANSIT), "what came meanwhile has not been read yet"
+    chunks = feed(audio, list(range(50, 150)))
+    assert audio.late == audio.concealed == 0
+    assert is_continuous(chunks)
 
 
 def test_jitter_does_not_move_the_sound() -> None:
@@ -142,7 +154,7 @@ def test_clocks_that_have_come_apart_are_tied_anew_and_it_is_told(by: Nanos) -> 
     moves: list[Nanos] = []
     starts: list[Nanos] = []
     for k in range(400):
-        now = (k + 1) * 20 * MS + TRANSIT + (by if k >= 100 else 0)
+        now = (k + 1) * 20 * MS + TRANSIT + (by if k >= 200 else 0)
         starts.append(anchor.place(k * FRAME, FRAME, now))
         if anchor.moved:
             moves.append(anchor.moved)

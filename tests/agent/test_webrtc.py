@@ -21,6 +21,7 @@ from agent.clock import SystemClock
 from agent.journal import Event, Metric, Note
 from agent.playout import Playout
 from agent.transports import Transport
+from agent.transports._call import CallLimits
 from agent.transports._opus import OpusDecoder, OpusTrack
 from agent.transports._outbox import Outbox
 from agent.transports.webrtc import Bye, Candidate, Offer, Refused, Trickle, WebRtcDoor, load
@@ -73,7 +74,10 @@ async def house(
     script: Callable[[Transport], Coroutine[Any, Any, None]] | None = None, **options: Any
 ) -> AsyncIterator[House]:
     recorder = Recorder(script)
+    clock = options.pop("clock", None)
     door = load(loopback=True, **({"consent": "given"} | options))
+    if clock is not None:
+        door = WebRtcDoor(CallLimits(), most_calls=options["max_calls"], loopback=True, clock=clock)
     async with asyncio.TaskGroup() as group:
         opened = group.create_task(door.open(recorder.answer))
         await asyncio.sleep(0)
@@ -492,6 +496,25 @@ def test_a_caller_who_never_comes_frees_the_slot() -> None:
             await h.door.offer(Offer(**await client.offer()))
             assert h.door.calls == 1
             await h.empty()
+            assert not h.recorder.transports
+
+    run(main)
+
+
+def test_a_caller_who_has_not_come_makes_room_for_the_next() -> None:
+    async def main() -> None:
+        clock = Jumping()
+        async with house(max_calls=1, clock=clock) as h:
+            for _ in range(2):
+                client = Client()
+                h.clients.append(client)
+                await h.door.offer(Offer(**await client.offer()))
+                with pytest.raises(Refused, match="busy"):
+                    await h.door.offer(Offer(**await client.offer()))
+                clock.time += 6 * SECOND
+            async with asyncio.timeout(5):
+                while h.door.calls > 1:
+                    await asyncio.sleep(0.02)
             assert not h.recorder.transports
 
     run(main)
