@@ -107,16 +107,23 @@ class MediaFile:
 
         What cannot be decoded is left out and noted; so is a file that ends before its stated length.
         """
-        streams = [(first, reader, items) for reader in self._readers if (first := next(items := iter(reader), None))]
+        streams: list[tuple[AudioChunk | VideoFrame, Iterator[AudioChunk | VideoFrame]]] = []
+        for reader in self._readers:
+            items = iter(reader)
+            first = next(items, None)
+            if first is None:
+                self._note(f"its {reader.kind} cannot be decoded")
+            else:
+                streams.append((first, items))
         if not streams:
             raise NothingToPlay(f"{self._path}: nothing in it can be decoded")
-        begins = [_begin(first) for first, _, _ in streams]
+        begins = [_begin(first) for first, _ in streams]
         together = max(begins) - min(begins) <= _APART
         if not together:
             self._note("sound and pictures are stamped more than a minute apart; each plays from its own start")
         timelines = [
             _moved(chain([first], items), -(min(begins) if together else begin))
-            for (first, _, items), begin in zip(streams, begins, strict=True)
+            for (first, items), begin in zip(streams, begins, strict=True)
         ]
         end: Nanos = 0
         for media in heapq.merge(*timelines, key=_available):

@@ -190,13 +190,16 @@ def finish(samples: Array, level_db: float = 0.0) -> Array:
     Silence becomes empty.
     """
     blocks = _rms(samples)
-    if not len(blocks) or blocks.max() < 1e-4:
+    if not len(blocks) or not blocks.max():
         return np.zeros(0, np.float32)
     loud = np.flatnonzero(blocks > blocks.max() * 10.0 ** (-50 / 20))
     begin = max(0, int(loud[0]) * _BLOCK - _LEAD)
     end = min(len(samples), (int(loud[-1]) + 1) * _BLOCK + _TAIL)
     kept = samples[begin:end].astype(np.float32)
-    gain = TARGET_RMS * 10.0 ** (level_db / 20.0) / gated_rms(kept)
+    loudness = gated_rms(kept)
+    if not loudness:
+        return np.zeros(0, np.float32)
+    gain = TARGET_RMS * 10.0 ** (level_db / 20.0) / loudness
     kept *= np.float32(min(gain, CEILING / float(np.abs(kept).max())))
     fade = min(_FADE, len(kept) // 2)
     ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)

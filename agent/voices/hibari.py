@@ -63,7 +63,7 @@ class HibariVoice:
     rate_hz = RATE_HZ
 
     def __init__(self, engine: Any, *, seed: int = 0) -> None:
-        self._engine = engine
+        self.engine = engine
         self._seed = seed
         self._thread = Thread("voice")
         self._hummer = Hummer(self._frames(_NASAL, 1.0), self._frames(_BREATHY, 1.0))
@@ -105,15 +105,15 @@ class HibariVoice:
         if hum:
             yield self._hummer.frames(hum, tone.speed)
             return
-        for phonemes in self._engine.phonemize(text):
+        for phonemes in self.engine.phonemize(text):
             yield self._frames(phonemes, tone.speed)
 
     def _frames(self, phonemes: str, speed: float) -> Frames:
         feeds = {
-            "ids": np.asarray([self._engine.ids(phonemes)], np.int64),
+            "ids": np.asarray([self.engine.ids(phonemes)], np.int64),
             "speed": np.asarray([speed], np.float32),
         }
-        return Frames(*(output[0] for output in self._engine.sess.run(None, feeds)))
+        return Frames(*(output[0] for output in self.engine.sess.run(None, feeds)))
 
     def _wave(self, frames: Frames) -> NDArray[np.float32]:
         from hibari import dsp
