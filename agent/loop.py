@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
-from policy.reflex import Reflex
 
 from agent.action import Caption, Display, HoldAudio, StopAudio
 from agent.clock import Clock
@@ -36,6 +35,7 @@ from perception.percept import (
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.decision import Backchannel, Decision, Express
 from policy.prompt import summarise, weigh
+from policy.reflex import Reflex
 
 log = structlog.get_logger(__name__)
 
