@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perception.media import RATE_HZ
 from perception.onnx import open_session
 
 HOP = 512
@@ -129,5 +128,3 @@ class Segmenter:
                 return Edge(began=False, at=end - self.silence)
         return None
 
-
-__all__ = ["HOP", "RATE_HZ", "Edge", "Segmenter", "Silero", "load_silero"]
