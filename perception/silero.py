@@ -127,4 +127,3 @@ class Segmenter:
                 self.speaking = False
                 return Edge(began=False, at=end - self.silence)
         return None
-
