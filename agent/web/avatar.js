@@ -51,7 +51,7 @@ function build(own) {
   el.back = make("path", { class: "av-nape", d: "M-108 -30C-120 -112 -74 -168 2 -168C80 -168 122 -112 110 -26C108 4 104 30 96 50C84 78 60 84 0 84C-60 84 -84 78 -96 50C-104 30 -106 4 -108 -30Z" }, el.bust);
   el.body = make("g", {}, el.bust);
   make("path", { d: "M-47 84C-47 148 -50 168 -74 186C-44 218 44 218 74 186C50 168 47 148 47 84Z", fill: url("neck") }, el.body);
-  make("path", { d: "M-226 330C-222 244 -156 206 -66 178C-50 214 50 214 66 178C156 206 222 244 226 330Z", fill: url("coat") }, el.body);
+  make("path", { d: "M-212 284C-196 236 -146 204 -66 178C-50 214 50 214 66 178C146 204 196 236 212 284Z", fill: url("coat") }, el.body);
   make("path", { class: "av-seam", d: "M-66 178C-50 214 50 214 66 178C73 181 78 185 81 191C58 236 -58 236 -81 191C-78 185 -73 181 -66 178Z" }, el.body);
   el.head = make("g", { class: "av-head" }, el.bust);
   el.ears = make("g", { fill: url("skin") }, el.head);

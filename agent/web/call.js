@@ -30,6 +30,7 @@
 // Times called `at`, `received` and `...At` are performance.now() in ms; `at` inside a received message is the
 // server's, in seconds of the call.
 
+import { Acts } from "./acts.js";
 import { AgentSound, MicMeter } from "./audio.js";
 import { Avatar } from "./avatar.js";
 import { Captions } from "./captions.js";
@@ -39,11 +40,11 @@ import { obstacle } from "./devices.js";
 import { $, announce, clean, text } from "./dom.js";
 import { fillIcons } from "./icons.js";
 import { Link } from "./link.js";
-import { bothMessage, deviceMessage, duration } from "./messages.js";
+import { duration } from "./messages.js";
 import { Panel } from "./panel.js";
 import { Person } from "./person.js";
 import { Recorder } from "./recorder.js";
-import { devicesFor, sourceOf, wireNames } from "./senses.js";
+import { devicesFor, wireNames } from "./senses.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { Timing } from "./timing.js";
@@ -63,18 +64,18 @@ class Call {
     this.settings = new Settings({ person: this.person, sound: this.sound });
     this.stage = new Stage({ act: (name) => this.act(name) });
     this.captions = new Captions({ readAloud: () => this.settings.announces });
-    this.panel = new Panel({ toggle: (id, on) => this.toggleSense(id, on) });
+    this.acts = new Acts(this);
+    this.panel = new Panel({ toggle: (id, on) => this.acts.toggleSense(id, on) });
     this.why = new Why();
     this.timing = new Timing();
     this.consent = new Consent({ person: this.person, start: (senses) => this.start(senses) });
-    this.controls = new Controls({ call: this, settings: this.settings, inCall: () => document.body.dataset.view === "call" });
+    this.controls = new Controls({ acts: this.acts, settings: this.settings, inCall: () => document.body.dataset.view === "call" && !$("call").hasAttribute("data-over") });
     this.recorder = new Recorder(this);
     this.senses = new Set();
     this.mood = "ended";
     this.reply = 0;
     this.link = null;
     this.person.addEventListener("change", () => this.personChanged());
-    this.person.addEventListener("problems", ({ detail }) => this.problems(detail));
     addEventListener("pagehide", () => this.bye());
     addEventListener("pageshow", ({ persisted }) => persisted && this.link && this.over("ended"));
     for (const id of ["place-name", "fact-host"]) text($(id), location.host || "this machine");
@@ -85,6 +86,7 @@ class Call {
   impossible(name) {
     this.view("call");
     this.setMood("ended");
+    this.controls.insight(false, false);
     this.stage.show(name);
   }
 
@@ -106,6 +108,7 @@ class Call {
     this.stage.show("connecting");
     this.panel.allow(senses);
     $("main").focus({ preventScroll: true });
+    this.person.set({ micOn: true, cameraOn: true, held: false });
     await this.person.open(devicesFor(senses));
     if (document.body.dataset.view === "call") await this.connect();
   }
@@ -157,6 +160,7 @@ class Call {
     const again = this.recorder.connections > 0;
     this.recorder.connections += 1;
     this.stage.show(null);
+    this.panel.wake(true);
     this.setMood("listening");
     if (!again) this.beganAt = performance.now();
     announce(again ? "Connected again." : "Connected. The agent is listening.");
@@ -261,7 +265,7 @@ class Call {
     const needed = devicesFor(this.senses);
     const { audio, video } = this.person;
     this.controls.paint(this.person, needed);
-    this.panel.without(new Set([needed.mic && !audio && "mic", needed.camera && !video && "camera"].filter(Boolean)));
+    this.panel.without(this.person.silent());
     if (document.body.dataset.view !== "call") return;
     const self = $("self-video");
     if (self.srcObject?.getVideoTracks()[0] !== (video ?? undefined)) {
@@ -282,72 +286,6 @@ class Call {
     else $("self-meter").style.setProperty("--level", "0");
   }
 
-  problems(found) {
-    for (const device of ["mic", "camera", "devices"]) if (!found.some((problem) => problem.device === device)) this.clearProblem(device);
-    if (!found.length) return;
-    const place = document.body.dataset.view === "consent" ? $("consent-notices") : $("notices");
-    const retry = () => this.person.open(devicesFor(document.body.dataset.view === "consent" ? this.consent.senses : this.senses));
-    const both = found.length === 2 && found[0].code === found[1].code ? bothMessage(found[0].code) : null;
-    const list = both ? [["devices", both]] : found.map((problem) => [problem.device, deviceMessage(problem)]);
-    for (const [key, { retry: may, ...words }] of list) this.stage.notice(key, { ...words, place, retry: may ? retry : null });
-  }
-
-  clearProblem(device) {
-    if (device === "devices" || this.person[device === "mic" ? "audio" : "video"]) this.stage.dismiss(device);
-  }
-
-  // What the controls do.
-
-  micToggle() {
-    this.person.set({ micOn: !(this.person.micOn && this.person.audio) });
-    announce(this.person.micOn ? "Microphone on" : "Microphone off");
-    if (this.person.micOn && !this.person.audio) this.need("mic");
-  }
-
-  cameraToggle() {
-    this.person.set({ cameraOn: !(this.person.cameraOn && this.person.video) });
-    announce(this.person.cameraOn ? "Camera on" : "Camera off");
-    if (this.person.cameraOn && !this.person.video) this.need("camera");
-  }
-
-  /** Open a device from its button; without a sense that needs it, say where to allow one. */
-  need(device) {
-    const needed = devicesFor(this.senses);
-    if (needed[device]) this.person.open(needed);
-    else this.stage.notice(device, { title: device === "mic" ? "The microphone is not used" : "The camera is not used", text: "You refused the senses that need it. Switch one on under “What I perceive”.", seconds: 8 });
-  }
-
-  pushToTalk(enabled) {
-    this.person.set({ pushToTalk: enabled, held: false });
-    this.link?.ask("push-to-talk", { enabled, held: false });
-    announce(enabled ? "Push to talk: hold space, or the button." : "Push to talk off.");
-  }
-
-  hold(held) {
-    if (!this.person.pushToTalk || this.person.held === held) return;
-    this.person.set({ held });
-    this.link?.ask("push-to-talk", { enabled: true, held });
-  }
-
-  stop() {
-    this.link?.ask("stop");
-  }
-
-  say(words) {
-    return this.link?.state === "ready" && this.link.sendText(words);
-  }
-
-  toggleSense(id, on) {
-    if (on) this.senses.add(id);
-    else this.senses.delete(id);
-    this.panel.allow(this.senses);
-    // Refusing takes effect at the server first; a device that nothing needs any more is then given back.
-    this.link?.ask("senses", { senses: this.recorder.sent(wireNames(this.senses)) });
-    announce(`${id === "scene" ? "people in view" : id}: ${on ? "allowed" : "off"}`);
-    this.person.open(devicesFor(this.senses)).then(() => on && sourceOf(id) === "camera" && this.person.set({ cameraOn: true }));
-    this.personChanged();
-  }
-
   hangUp() {
     this.over("ended");
   }
@@ -360,6 +298,7 @@ class Call {
     this.link = null;
     if (link && !["closed", "left"].includes(link.state)) link.hangUp();
     this.sound.detach();
+    this.panel.wake(false);
     this.person.release();
     this.setMood("ended");
     this.avatar.display({ emotion: name === "ended" || name === "left" ? "warm" : "concern", intensity: 0.4 });

@@ -6,18 +6,18 @@ import { setIcon } from "./icons.js";
 const typing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
 export class Controls {
-  /** `call` carries out: micToggle, cameraToggle, pushToTalk(enabled), hold(held), stop, hangUp, say(words). */
-  constructor({ call, settings, inCall }) {
-    this.call = call;
+  /** `acts` carries out what is pressed; `inCall()` tells whether there is anything to control. */
+  constructor({ acts, settings, inCall }) {
+    this.acts = acts;
     this.settings = settings;
     this.inCall = inCall;
-    $("mic").addEventListener("click", () => call.micToggle());
-    $("camera").addEventListener("click", () => call.cameraToggle());
-    $("ptt").addEventListener("click", () => call.pushToTalk(!call.person.pushToTalk));
+    $("mic").addEventListener("click", () => acts.micToggle());
+    $("camera").addEventListener("click", () => acts.cameraToggle());
+    $("ptt").addEventListener("click", () => acts.pushToTalk(!acts.person.pushToTalk));
     $("cc").addEventListener("click", () => this.captions($("call").dataset.captions === "off"));
     $("insight").addEventListener("click", () => this.insight($("call").dataset.side === "closed"));
-    $("hangup").addEventListener("click", () => call.hangUp());
-    $("stop").addEventListener("click", () => call.stop());
+    $("hangup").addEventListener("click", () => acts.hangUp());
+    $("stop").addEventListener("click", () => acts.stop());
     $("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.send();
@@ -26,7 +26,7 @@ export class Controls {
     addEventListener("keydown", (event) => this.down(event));
     addEventListener("keyup", (event) => this.up(event));
     // A key that is released elsewhere must not leave the microphone open.
-    addEventListener("blur", () => call.hold(false));
+    addEventListener("blur", () => acts.hold(false));
     this.captions(recall("captions", "on") === "on", false);
     this.insight(matchMedia("(min-width: 901px)").matches && recall("insight", "open") === "open", false);
   }
@@ -35,16 +35,16 @@ export class Controls {
     const hold = $("hold");
     hold.addEventListener("pointerdown", (event) => {
       hold.setPointerCapture(event.pointerId);
-      this.call.hold(true);
+      this.acts.hold(true);
     });
-    for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) hold.addEventListener(type, () => this.call.hold(false));
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) hold.addEventListener(type, () => this.acts.hold(false));
     hold.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
   send() {
     const words = $("words").value.trim();
     if (!words) return;
-    if (this.call.say(words)) $("words").value = "";
+    if (this.acts.say(words)) $("words").value = "";
     else announce("Not sent: there is no connection. Your words are still in the field.");
   }
 
@@ -52,24 +52,24 @@ export class Controls {
     if (!this.inCall() || this.settings.dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
       if (typing(event.target)) event.target.blur();
-      else if (!$("stop").hidden) this.call.stop();
+      else if (!$("stop").hidden) this.acts.stop();
       else if (matchMedia("(max-width: 900px)").matches) this.insight(false);
       return;
     }
     if (typing(event.target)) return;
-    if (event.key === " " && this.call.person.pushToTalk) {
+    if (event.key === " " && this.acts.person.pushToTalk) {
       // Space on a button is that button's own, except on the one that it stands for.
       const button = event.target.closest?.("button, summary, input");
       if (button && button.id !== "hold") return;
       event.preventDefault();
-      if (!event.repeat) this.call.hold(true);
+      if (!event.repeat) this.acts.hold(true);
       return;
     }
     if (!this.settings.shortcuts || event.repeat) return;
     const act = {
-      m: () => this.call.micToggle(),
-      v: () => this.call.cameraToggle(),
-      p: () => this.call.pushToTalk(!this.call.person.pushToTalk),
+      m: () => this.acts.micToggle(),
+      v: () => this.acts.cameraToggle(),
+      p: () => this.acts.pushToTalk(!this.acts.person.pushToTalk),
       c: () => this.captions($("call").dataset.captions === "off"),
       i: () => this.insight($("call").dataset.side === "closed"),
       t: () => $("words").focus(),
@@ -80,7 +80,7 @@ export class Controls {
   }
 
   up(event) {
-    if (event.key === " " && this.call.person.held) this.call.hold(false);
+    if (event.key === " " && this.acts.person.held) this.acts.hold(false);
   }
 
   captions(on, say = true) {

@@ -7,7 +7,7 @@ import { SENSES, senseOf } from "./senses.js";
 const HISTORY = 48;
 const BIN_MS = 625;
 /** After this long without a new percept (ms), a value is history and the row waits again. */
-const FRESH_MS = { words: 15000, voice: 20000, expression: 3000, gaze: 3000, gesture: 7000, scene: 6000 };
+const FRESH_MS = { words: 15000, voice: 20000, expression: 4000, gaze: 4000, gesture: 7000, scene: 6000 };
 const IDLE = { words: "Listening for words", voice: "Waiting for you to speak", expression: "Looking for a face", gaze: "Looking for a face", gesture: "None just now", scene: "Looking" };
 const NEGATIVE = new Set(["angry", "disgust", "fear", "sad"]);
 const GAZE = { towards: "Towards me", away: "Away" };
@@ -63,9 +63,16 @@ export class Panel {
     this.paint();
   }
 
-  /** A row that lacks its device says so: `missing` has the sources without a live track. */
-  without(missing) {
-    this.missing = missing;
+  /** Sources that give nothing, with the state and the words to show: see Person.silent. */
+  without(silent) {
+    this.silent = silent;
+    this.paint();
+  }
+
+  /** In a call or not: outside of one nothing is perceived. */
+  wake(inCall) {
+    this.inCall = inCall;
+    if (!inCall) for (const row of this.rows.values()) Object.assign(row, { shown: null, at: -1e9, lost: false });
     this.paint();
   }
 
@@ -91,12 +98,13 @@ export class Panel {
 
   /** What a percept changes in its row: {text, soft, state, confidence}, or null for nothing. */
   describe({ kind, label, confidence, data = {} }) {
-    const unsure = label === "uncertain";
+    // Below this a guess is no better than a throw of dice, whatever its name.
+    const unsure = label === "uncertain" || confidence < 0.25;
     switch (kind) {
       case "expression":
         return { text: unsure ? "Unsure" : title(label), state: unsure ? "unsure" : "known", confidence };
       case "prosody":
-        return { text: unsure ? "Unsure" : title(label), soft: "the last words", state: unsure ? "unsure" : "known", confidence };
+        return { text: unsure ? "Unsure" : title(label), soft: unsure ? null : "the last words", state: unsure ? "unsure" : "known", confidence };
       case "gaze":
         return { text: unsure ? "Unsure" : (GAZE[label] ?? title(label)), state: unsure ? "unsure" : "known", confidence };
       case "gesture":
@@ -121,6 +129,11 @@ export class Panel {
       default:
         return null;
     }
+  }
+
+  faceSeen(now) {
+    const row = this.rows.get("scene");
+    return row.on && this.people > 0 && now - row.at < FRESH_MS.scene;
   }
 
   count() {
@@ -150,8 +163,10 @@ export class Panel {
     let state = fresh ? row.shown.state : "waiting";
     let words = fresh ? row.shown.text : IDLE[id];
     let soft = fresh ? row.shown.soft : "";
+    if (id === "expression" || id === "gaze") words = fresh ? words : this.faceSeen(now) ? "Nothing clear yet" : words;
     if (!row.on) [state, words, soft] = ["off", "Off by you", ""];
-    else if (this.missing?.has(source)) [state, words, soft] = ["lost", source === "mic" ? "No microphone" : "No camera", ""];
+    else if (!this.inCall) [state, words, soft] = ["waiting", "Not in a call", ""];
+    else if (this.silent?.has(source)) [state, words, soft] = [this.silent.get(source).state, this.silent.get(source).text, ""];
     else if (row.lost) [state, words, soft] = ["lost", "Lost, coming back by itself", ""];
     row.node.dataset.state = state;
     const key = `${words}|${soft ?? ""}`;

@@ -21,6 +21,7 @@ export class Person extends EventTarget {
     this.pushToTalk = false;
     this.held = false;
     this.chosen = { mic: recall("mic"), camera: recall("camera") };
+    this.needed = { mic: false, camera: false };
     this.opening = Promise.resolve();
     onDeviceChange(() => this.list());
   }
@@ -40,9 +41,10 @@ export class Person extends EventTarget {
   }
 
   async openNow({ mic, camera }) {
+    this.needed = { mic, camera };
     if (!mic) this.drop("mic");
     if (!camera) this.drop("camera");
-    const want = { mic: mic && !this.audio, camera: camera && !this.video };
+    const want = { mic: mic && !this.audio, camera: camera && this.cameraOn && !this.video };
     if (!want.mic && !want.camera) return [];
     const { audio, video, problems } = await openDevices({ ...want, micId: this.chosen.mic, cameraId: this.chosen.camera });
     if (audio) this.take("mic", audio);
@@ -89,6 +91,16 @@ export class Person extends EventTarget {
     const track = audio ?? video;
     if (track) this.take(device, track);
     this.tell("problems", problems);
+  }
+
+  /** The sources (mic, camera) from which nothing comes though it is wanted, with why: `off` by the person, or `lost`. */
+  silent() {
+    const found = new Map();
+    if (this.needed.mic && !this.micOn) found.set("mic", { state: "off", text: "Muted by you" });
+    else if (this.needed.mic && !this.audio) found.set("mic", { state: "lost", text: "No microphone" });
+    if (this.needed.camera && !this.cameraOn) found.set("camera", { state: "off", text: "Camera off by you" });
+    else if (this.needed.camera && !this.video) found.set("camera", { state: "lost", text: "No camera" });
+    return found;
   }
 
   set(changes) {

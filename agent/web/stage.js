@@ -5,6 +5,7 @@ import { icon } from "./icons.js";
 import { COVERS } from "./messages.js";
 
 const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on" };
+const IN_CALL = new Set(["connecting", "lost"]);
 const MARKS = { busy: null, refused: "warn", gone: "warn", lost: null, ended: "hangup", left: "hangup", fatal: "warn", webrtc: "warn" };
 
 export class Stage {
@@ -27,6 +28,7 @@ export class Stage {
       if (this.cover) cover.hidden = true;
       this.cover = null;
       delete $("stage").dataset.away;
+      delete $("call").dataset.over;
       $("mood").hidden = false;
       return;
     }
@@ -38,6 +40,7 @@ export class Stage {
     cover.dataset.tone = tone;
     cover.dataset.name = name;
     $("stage").dataset.away = "";
+    $("call").toggleAttribute("data-over", !IN_CALL.has(name));
     text($("cover-title"), title);
     text($("cover-text"), words);
     const mark = $("cover-mark");

@@ -23,8 +23,8 @@ export class Timing {
   }
 
   build() {
-    this.total = h("b", {}, "–");
-    this.note = h("span", { class: "hint" }, "from your last word to my first sound");
+    this.total = h("b", {});
+    this.note = h("span", { class: "hint" }, "No reply yet.");
     this.stages = h("div", { class: "stages", "aria-hidden": "true" });
     this.key = h("dl", { class: "key" });
     this.cells = {};
@@ -68,6 +68,7 @@ export class Timing {
 
   paint(found) {
     const parts = Timing.split(found);
+    text(this.note, "from your last word to my first sound");
     text(this.total, parts.total < 0.9995 ? `${Math.round(parts.total * 1000)} ms` : `${parts.total.toFixed(2)} s`);
     for (const bar of this.stages.children) bar.style.setProperty("--share", parts[bar.dataset.stage].toFixed(4));
     for (const [stage] of STAGES) text(this.cells[stage], ms(parts[stage]));

@@ -215,6 +215,8 @@ def test_hanging_up_ends_the_call_and_calls_again(visit: Open) -> None:
     assert v.page.evaluate("rapport.cover") == "ended"
     v.server.wait(lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "disconnect-bot"], "the hang-up")
     assert v.page.evaluate("rapport.person.mic") is False
+    assert not v.page.is_visible("#dock .controls")
+    until(v.page, "rapport.rows.words.text === 'Not in a call'")
     v.page.click("text=Talk again")
     until(v.page, "rapport.state === 'ready'")
     assert v.server.offers[1]["pc_id"] is None
