@@ -73,10 +73,11 @@ class Anchor:
         self._last = ticks
         self._least, self._most = min(self._least, self.delay), max(self._most, self.delay)
         if self.delay < 0 and now < self._settled and not again:
-            start += self.delay
-            self._base += self.delay
-            self._begin(now, 0)
-            self.delay = 0
+            earlier = max(self.delay, -start)
+            start += earlier
+            self._base += earlier
+            self.delay -= earlier
+            self._begin(now, self.delay)
         elif self.delay < -DRIFT or again:
             self._move(self.delay, now)
         elif now - self._since >= _WATCHED:

@@ -148,6 +148,12 @@ def test_no_frame_lies_in_the_future_once_the_start_is_over() -> None:
     assert anchor.delay == 0
 
 
+def test_no_stamp_is_negative() -> None:
+    anchor = Anchor(RATE)
+    starts = [anchor.place(k * FRAME, FRAME, 3 * MS + k * 19 * MS) for k in range(20)]
+    assert min(starts) == 0
+
+
 @pytest.mark.parametrize("by", [-300 * MS, 400 * MS])
 def test_clocks_that_have_come_apart_are_tied_anew_and_it_is_told(by: Nanos) -> None:
     anchor = Anchor(RATE)
