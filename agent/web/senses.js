@@ -8,7 +8,7 @@
  */
 export const SENSES = [
   {
-    id: "words", wire: ["words", "vad", "asr"], source: "mic", title: "Words", icon: "words",
+    id: "words", wire: ["words", "vad", "turn", "asr"], source: "mic", title: "Words", icon: "words",
     what: "What you say, turned into text. Without it, you type.",
     kinds: ["partial", "transcript", "speech_started", "speech_ended", "end_of_turn"],
     lost: ["asr", "vad", "words", "audio", "microphone", "hearing"],

@@ -15,7 +15,7 @@ window.captures = [];
 const real = MediaDevices.prototype.getUserMedia;
 MediaDevices.prototype.getUserMedia = function (wanted) { window.captures.push(wanted); return real.call(this, wanted); };
 """
-ALL_NAMES = ["asr", "expression", "face", "gaze", "gesture", "prosody", "scene", "vad", "voice", "words"]
+ALL_NAMES = ["asr", "expression", "face", "gaze", "gesture", "prosody", "scene", "turn", "vad", "voice", "words"]
 
 
 def test_nothing_is_asked_or_sent_before_consent(visit: Open) -> None:
@@ -61,7 +61,7 @@ def test_a_refused_camera_is_never_opened(visit: Open) -> None:
     assert wanted[0]["video"] is False
     assert (wanted[0]["audio"]["echoCancellation"], wanted[0]["audio"]["noiseSuppression"]) == (True, False)
     v.server.wait(lambda: v.server.client_messages("consent"), "the consent")
-    assert v.server.client_messages("consent")[0]["senses"] == ["asr", "prosody", "vad", "voice", "words"]
+    assert v.server.client_messages("consent")[0]["senses"] == ["asr", "prosody", "turn", "vad", "voice", "words"]
     assert v.server.said[1]["message"]["enabled"] is False
     assert v.page.evaluate("rapport.rows.expression") == {"state": "off", "text": "Off by you"}
     scenes.percept(v.server, "expression", "sad")
