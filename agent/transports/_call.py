@@ -386,9 +386,10 @@ class _Budget:
         """Return ``pay`` for a message that is taken, ``warn`` for the first that is not, then ``drop``."""
         self._tokens = min(_BURST, self._tokens + as_seconds(now - self._at) * _MESSAGES_HZ)
         self._at = now
+        if self._tokens > _BURST / 2:
+            self._warned = False
         if self._tokens >= 1:
             self._tokens -= 1
-            self._warned = False
             return "pay"
         verdict = "drop" if self._warned else "warn"
         self._warned = True
