@@ -232,6 +232,11 @@ def override_server(config: Config, *, host: str | None = None, port: int | None
 
 
 def for_replay(config: Config) -> Config:
-    """Return ``config`` for a file as the caller: nobody greets a recording, and it is not asked again in silence."""
+    """Return ``config`` for a file as the caller.
+
+    Nobody greets a recording or asks it again in silence, and that its pictures end is no lost camera.
+    """
     turns = dataclasses.replace(config.call.turns, silence=0)
-    return dataclasses.replace(config, call=dataclasses.replace(config.call, greeting=False, turns=turns))
+    lost_after = config.call.lost_after + config.replay.tail
+    call = dataclasses.replace(config.call, greeting=False, turns=turns, lost_after=lost_after)
+    return dataclasses.replace(config, call=call)

@@ -65,7 +65,9 @@ class Speech:
                 if self.first_ready is None:
                     self.first_ready = self._clock.now()
                 chunk = AudioChunk(chunk.samples, start=self._end, rate_hz=chunk.rate_hz)
-                self._end = clause.end = chunk.end
+                self._end = chunk.end
+                if chunk.samples.any():  # a pause after the words is no part of them
+                    clause.end = chunk.end
                 await self._send(PlayAudio(chunk, self._reply))
         finally:
             close = getattr(chunks, "aclose", None)
