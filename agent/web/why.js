@@ -13,6 +13,7 @@ export class Why {
     this.box = $("why");
     this.decisions = [];
     this.open = false;
+    this.spoken = null;
     this.box.append(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
     setInterval(() => this.age(), 1000);
   }
@@ -25,14 +26,16 @@ export class Why {
     const same = last && decision.action === "speak" && last.action === "speak" && decision.reply && last.reply === decision.reply;
     if (same) this.decisions[0] = { ...decision, text: `${last.text ?? ""} ${decision.text ?? ""}`.trim(), evidence: decision.evidence?.length ? decision.evidence : last.evidence, at };
     else this.decisions.unshift({ ...decision, at });
+    if (decision.action === "speak") this.spoken = this.decisions[0];
     this.decisions.length = Math.min(this.decisions.length, EARLIER + 1);
     this.paint();
   }
 
   paint() {
     const [now, ...before] = this.decisions;
-    const parts = [this.badges(now), h("p", { class: "reason" }, now.reason || "No reason was given.")];
-    if (now.evidence?.length) parts.push(h("ul", { class: "evidence", "aria-label": "Evidence" }, ...now.evidence.map(chip)));
+    const parts = this.tell(now);
+    // A nod comes and goes in a moment: why the last words were said stays in sight.
+    if (now.action !== "speak" && this.spoken) parts.push(h("div", { class: "spoken" }, h("h3", {}, "My last words"), ...this.tell(this.spoken)));
     if (before.length) {
       const details = h("details", { class: "earlier", open: this.open }, h("summary", {}, "Earlier"), h("ul", {}, ...before.map((d) => h("li", {}, h("b", {}, ACTION[d.action] ?? clean(d.action)), ` ${d.reason}`))));
       details.addEventListener("toggle", () => (this.open = details.open));
@@ -40,6 +43,12 @@ export class Why {
     }
     this.box.replaceChildren(...parts);
     this.age();
+  }
+
+  tell(d) {
+    const parts = [this.badges(d), h("p", { class: "reason" }, d.reason || "No reason was given.")];
+    if (d.evidence?.length) parts.push(h("ul", { class: "evidence", "aria-label": "Evidence" }, ...d.evidence.map(chip)));
+    return parts;
   }
 
   badges(d) {
@@ -65,6 +74,7 @@ export class Why {
 
   clear() {
     this.decisions.length = 0;
+    this.spoken = null;
     text($("why-when"), "");
     this.box.replaceChildren(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
   }
@@ -74,5 +84,6 @@ function chip({ kind, label, confidence }) {
   const words = clean(label);
   const short = words.length > 42 ? `${words.slice(0, 40)}…` : words;
   const quoted = kind === "transcript" || kind === "partial" ? `“${short}”` : short;
-  return h("li", { title: words }, `${KIND[kind] ?? clean(kind)} `, h("b", {}, quoted || "yes"), confidence !== undefined && confidence < 1 ? ` ${percent(confidence)}` : null);
+  const name = KIND[kind] ?? clean(kind);
+  return h("li", { title: words || null }, ...(quoted ? [`${name} `, h("b", {}, quoted)] : [h("b", {}, name)]), confidence !== undefined && confidence < 1 ? ` ${percent(confidence)}` : null);
 }

@@ -65,3 +65,12 @@ def until(page: Page, expression: str, timeout_s: float = 15.0) -> Any:
 
 
 _STATE = "(({state, cover, notices, mood, errors}) => ({state, cover, notices, mood, errors}))(window.rapport)"
+
+
+def watch(page: Page, expression: str, times: int, every_ms: int = 40) -> list[Any]:
+    """Read a JavaScript expression again and again."""
+    found = []
+    for _ in range(times):
+        page.wait_for_timeout(every_ms)
+        found.append(page.evaluate(expression))
+    return found

@@ -75,12 +75,18 @@ def clip() -> Path | None:
 
 @pytest.fixture
 def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
-    """Open the page: ``visit(width=360, height=740, color_scheme="dark", ...)``; what is wrong with it fails the test."""
+    """Open the page: ``visit(width=360, color_scheme="dark", ...)``; what is wrong with it fails the test."""
     with ExitStack() as stack:
         opened: list[Visit] = []
 
         def open(
-            *, own: Browser | None = None, init: str = "", host: str = "127.0.0.1", width: int = 1280, height: int = 800, **more: Any
+            *,
+            own: Browser | None = None,
+            init: str = "",
+            host: str = "127.0.0.1",
+            width: int = 1280,
+            height: int = 800,
+            **more: Any,
         ) -> Visit:
             server.forget()
             context = (own or browser).new_context(viewport={"width": width, "height": height}, **more)
@@ -93,9 +99,11 @@ def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
             page.on("pageerror", lambda e: found.errors.append(str(e)))
             page.on(
                 "request",
-                lambda r: found.strangers.append(r.url)
-                if urlsplit(r.url).hostname not in OWN and not r.url.startswith(("data:", "blob:"))
-                else None,
+                lambda r: (
+                    found.strangers.append(r.url)
+                    if urlsplit(r.url).hostname not in OWN and not r.url.startswith(("data:", "blob:"))
+                    else None
+                ),
             )
             page.goto(server.url.replace("127.0.0.1", host))
             opened.append(found)

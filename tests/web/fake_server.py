@@ -45,7 +45,8 @@ def vowels(seconds: float, pitch_hz: float = 150.0) -> NDArray[np.int16]:
         sound += (weight + 0.02) / k**0.5 * np.sin(k * phase)
     syllables = np.clip(np.sin(2 * np.pi * 2.1 * t) + 0.55, 0, 1) ** 0.7
     sound = sound / np.abs(sound).max() * syllables * 0.5
-    return (sound * 32767).astype(np.int16)
+    loud: NDArray[np.int16] = (sound * 32767).astype(np.int16)
+    return loud
 
 
 class Voice(AudioStreamTrack):
@@ -94,7 +95,9 @@ class FakeServer:
             Route("/api/bye", self._bye, methods=["POST"]),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none")
+        config = uvicorn.Config(
+            Starlette(routes=routes), host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 

@@ -65,7 +65,8 @@ def distress(server: FakeServer) -> None:
         action="speak",
         strategy="reflection",
         emotion="concern",
-        reason="They speak of a loss, the voice trembles and the face is sad: stay with the feeling before anything else.",
+        reason="They speak of a loss, the voice trembles and the face is sad: "
+        "stay with the feeling before anything else.",
         confidence=0.86,
         evidence=evidence,
         text="That sounds really painful.",
@@ -103,7 +104,14 @@ def joy(server: FakeServer) -> None:
         text="Oh, that is wonderful!",
         tone="lively",
     )
-    server.tell("caption", speaker="agent", text="Oh, that is wonderful! You must be so relieved.", final=True, reply=2, cut=False)
+    server.tell(
+        "caption",
+        speaker="agent",
+        text="Oh, that is wonderful! You must be so relieved.",
+        final=True,
+        reply=2,
+        cut=False,
+    )
     server.tell("display", emotion="happy", gesture="nod", intensity=0.9, reply=2)
     metrics(server, 2, end_of_turn=0.31, decide=0.071, voice=0.166, voice_to_voice=0.55)
     state(server, "speaking")

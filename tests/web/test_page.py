@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.web import scenes
-from tests.web.browser import until
+from tests.web.browser import until, watch
 from tests.web.conftest import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -13,7 +13,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 COUNT_CAPTURES = """
 window.captures = [];
 const real = MediaDevices.prototype.getUserMedia;
-MediaDevices.prototype.getUserMedia = function (wanted) { window.captures.push(wanted); return real.call(this, wanted); };
+MediaDevices.prototype.getUserMedia = function (wanted) {
+  window.captures.push(wanted);
+  return real.call(this, wanted);
+};
 """
 ALL_NAMES = ["asr", "expression", "face", "gaze", "gesture", "prosody", "scene", "turn", "vad", "voice", "words"]
 
@@ -24,7 +27,15 @@ def test_nothing_is_asked_or_sent_before_consent(visit: Open) -> None:
     assert v.page.evaluate("captures.length") == 0
     assert v.server.offers == []
     words = v.page.inner_text("#consent")
-    for promise in ("an AI, not a person", "Words", "Tone of voice", "Facial expression", "Gaze", "Gestures", "People in view"):
+    for promise in (
+        "an AI, not a person",
+        "Words",
+        "Tone of voice",
+        "Facial expression",
+        "Gaze",
+        "Gestures",
+        "People in view",
+    ):
         assert promise in words
     assert v.server.url.split("/")[2] in words
     v.begin()
@@ -76,7 +87,9 @@ def test_typing_only_opens_no_device_and_still_talks(visit: Open) -> None:
     assert v.page.evaluate("captures.length") == 0
     v.page.fill("#words", "  hello there  ")
     v.page.press("#words", "Enter")
-    sent = v.server.wait(lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "send-text"], "the words")
+    sent = v.server.wait(
+        lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "send-text"], "the words"
+    )
     assert sent[0]["data"]["content"] == "hello there"
     assert v.page.input_value("#words") == ""
 
@@ -116,10 +129,14 @@ def test_the_panel_tells_known_unsure_lost_and_off_apart(visit: Open) -> None:
     assert row.locator(".spark rect").count() == 1
     scenes.percept(v.server, "expression", "uncertain", 0.31)
     until(v.page, "rapport.rows.expression.state === 'unsure' && rapport.rows.expression.text === 'Unsure'")
-    v.server.tell("percept", at=2.0, kind="sense_lost", label="face", start=2, end=2, confidence=1, worker="face", data={})
+    v.server.tell(
+        "percept", at=2.0, kind="sense_lost", label="face", start=2, end=2, confidence=1, worker="face", data={}
+    )
     until(v.page, "rapport.rows.expression.state === 'lost' && rapport.rows.gaze.state === 'lost'")
     assert v.page.evaluate("rapport.rows.words.state") != "lost"
-    v.server.tell("percept", at=3.0, kind="sense_back", label="face", start=3, end=3, confidence=1, worker="face", data={})
+    v.server.tell(
+        "percept", at=3.0, kind="sense_back", label="face", start=3, end=3, confidence=1, worker="face", data={}
+    )
     scenes.look(v.server, "happy", 0.9)
     until(v.page, "rapport.rows.expression.text === 'Happy' && rapport.rows.gaze.text === 'Towards me'")
     until(v.page, "rapport.rows.scene.text === 'One person'")
@@ -152,9 +169,21 @@ def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None
     shown = " ".join(v.page.inner_text("#why").split())
     for part in ("Spoke", "reflects the feeling", "concern", "stay with the feeling", "trembling 74%", "86% sure"):
         assert part in shown
-    v.server.tell("decision", at=9, cue="reflex", reply=0, action="wait", strategy=None, emotion=None, reason="They may go on.", confidence=1, evidence=[])
+    v.server.tell(
+        "decision",
+        at=9,
+        cue="reflex",
+        reply=0,
+        action="wait",
+        strategy=None,
+        emotion=None,
+        reason="They may go on.",
+        confidence=1,
+        evidence=[],
+    )
     until(v.page, "rapport.lastDecision.action === 'wait'")
-    assert "Waited" in v.page.inner_text("#why .line")
+    assert "Waited" in v.page.locator("#why .line").first.inner_text()
+    assert "stay with the feeling" in v.page.inner_text("#why .spoken")
     v.page.click("#why summary")
     assert "stay with the feeling" in v.page.inner_text("#why .earlier")
 
@@ -179,7 +208,7 @@ def test_the_agent_is_heard_and_its_mouth_moves(visit: Open) -> None:
     closed = v.page.evaluate(opening)
     v.server.speak(3)
     until(v.page, "rapport.audio.heardMs > 600")
-    widest = max(v.page.evaluate(opening) or v.page.wait_for_timeout(40) or 0 for _ in range(40))
+    widest = max(watch(v.page, opening, 40))
     assert widest > closed + 5
     assert v.page.evaluate("rapport.audio.peak") > 0.05
     until(v.page, "performance.now() - rapport.audio.lastHeardAt > 700")
@@ -213,7 +242,9 @@ def test_hanging_up_ends_the_call_and_calls_again(visit: Open) -> None:
     v.begin()
     v.page.click("#hangup")
     assert v.page.evaluate("rapport.cover") == "ended"
-    v.server.wait(lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "disconnect-bot"], "the hang-up")
+    v.server.wait(
+        lambda: [m for m in v.server.said if isinstance(m, dict) and m.get("type") == "disconnect-bot"], "the hang-up"
+    )
     assert v.page.evaluate("rapport.person.mic") is False
     assert not v.page.is_visible("#dock .controls")
     until(v.page, "rapport.rows.words.text === 'Not in a call'")

@@ -11,13 +11,14 @@ from playwright.sync_api import Page
 
 from agent.models import resolve_clip
 from tests.web import scenes
-from tests.web.browser import until
+from tests.web.browser import until, watch
 from tests.web.conftest import Open, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.models]
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 VIEWS = {"desktop": (1360, 820), "laptop": (1024, 700), "phone": (360, 740)}
+HEAD = "document.querySelector('#stage .avatar .av-head').getAttribute('transform')"
 FOCUSED = "document.activeElement.id || document.activeElement.tagName"
 
 
@@ -44,6 +45,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 continue
             graph.push(frame)
             picture = graph.pull()
+            assert isinstance(picture, av.VideoFrame)
             picture.pts, picture.time_base = count, Fraction(1, 15)
             count += 1
             target.mux(out.encode(picture))
@@ -68,7 +70,8 @@ def assert_fits(page: Page) -> None:
     assert width[0] <= width[1]
     outside = """[...document.querySelectorAll('button, input, h1, h2, p, li')].filter((el) => {
       const box = el.getBoundingClientRect();
-      return el.checkVisibility() && !el.closest('.hidden, .skip') && box.width > 1 && (box.right > innerWidth + 1 || box.left < -1);
+      const shown = el.checkVisibility() && !el.closest('.hidden, .skip') && box.width > 1;
+      return shown && (box.right > innerWidth + 1 || box.left < -1);
     }).map((el) => el.outerHTML.slice(0, 80))"""
     assert page.evaluate(outside) == []
 
@@ -84,7 +87,9 @@ def test_every_view_fits_and_can_be_read(visit: Open, screen: str, theme: str) -
     assert v.page.evaluate("document.documentElement.dataset.theme") == theme
     assert_fits(v.page)
     assert v.page.evaluate(AUDIT) == []
-    assert v.page.locator("#start").bounding_box()["y"] < height - 40
+    start = v.page.locator("#start").bounding_box()
+    assert start is not None
+    assert start["y"] < height - 40
     v.shot(f"consent-{screen}-{theme}")
     live(v)
     assert_fits(v.page)
@@ -204,7 +209,10 @@ def test_a_screen_reader_is_told_little_and_what_matters(visit: Open) -> None:
     for k in range(30):
         scenes.look(v.server, "sad", 0.5 + 0.01 * k)
     v.page.wait_for_timeout(800)
-    assert v.page.evaluate("spoken") == ["Connecting. Calling the agent on 127.0.0.1.", "Connected. The agent is listening."]
+    assert v.page.evaluate("spoken") == [
+        "Connecting. Calling the agent on 127.0.0.1.",
+        "Connected. The agent is listening.",
+    ]
     v.page.click("#settings-open")
     v.page.check("#announce")
     v.page.keyboard.press("Escape")
@@ -215,16 +223,15 @@ def test_a_screen_reader_is_told_little_and_what_matters(visit: Open) -> None:
 def test_less_motion_keeps_the_head_still_and_the_face_alive(visit: Open) -> None:
     v = visit(reduced_motion="reduce")
     v.begin()
-    head = "document.querySelector('#stage .avatar .av-head').getAttribute('transform')"
-    settled = [v.page.evaluate(head)]
+    settled = [v.page.evaluate(HEAD)]
     for _ in range(60):
         v.page.wait_for_timeout(100)
-        settled.append(v.page.evaluate(head))
+        settled.append(v.page.evaluate(HEAD))
         if len(settled) > 6 and len(set(settled[-6:])) == 1:
             break
     v.server.tell("display", emotion="warm", gesture="nod", intensity=0.5, reply=0)
     until(v.page, "rapport.display.length === 1")
-    still = [v.page.evaluate(head) for _ in range(12) if not v.page.wait_for_timeout(50)]
+    still = watch(v.page, HEAD, 12, 50)
     assert set(still) == {settled[-1]}
     lips = "document.querySelector('#stage .av-line[stroke-width=\"1.9\"]').getAttribute('d')"
     first = v.page.evaluate(lips)
@@ -238,10 +245,10 @@ def test_a_nod_moves_the_head(visit: Open) -> None:
     v = visit()
     v.begin()
     v.page.wait_for_timeout(1200)
-    drop = "Number(/translate\\(\\S+ (\\S+)\\)/.exec(document.querySelector('#stage .avatar .av-head').getAttribute('transform'))[1])"
+    drop = f"Number(/translate\\(\\S+ (\\S+)\\)/.exec({HEAD})[1])"
     rest = v.page.evaluate(drop)
     v.server.tell("display", emotion="warm", gesture="nod", intensity=0.9, reply=0)
-    seen = [v.page.evaluate(drop) for _ in range(40) if not v.page.wait_for_timeout(30)]
+    seen = watch(v.page, drop, 40, 30)
     assert max(seen) > rest + 6
 
 

@@ -60,7 +60,9 @@ def test_no_devices(visit: Open, bare: Browser) -> None:
     v.shot("error-no-devices")
 
 
-@pytest.mark.parametrize(("error", "title"), [("NotFoundError", "No camera found"), ("NotReadableError", "The camera is in use")])
+@pytest.mark.parametrize(
+    ("error", "title"), [("NotFoundError", "No camera found"), ("NotReadableError", "The camera is in use")]
+)
 def test_without_a_camera_the_voice_goes_on(visit: Open, error: str, title: str) -> None:
     v = visit(init=WITHOUT.format(kind="video", error=error))
     v.begin()
@@ -111,7 +113,11 @@ def test_browser_without_webrtc(visit: Open) -> None:
 def test_busy_server_counts_down_and_calls_again(visit: Open) -> None:
     v = visit()
     v.expected = ("503",)
-    v.server.refusal = (503, {"Retry-After": "3"}, {"title": "Busy", "detail": "Two calls are running, that is all it can do."})
+    v.server.refusal = (
+        503,
+        {"Retry-After": "3"},
+        {"title": "Busy", "detail": "Two calls are running, that is all it can do."},
+    )
     v.page.click("#start")
     until(v.page, "rapport.cover === 'busy'")
     assert "Two calls are running" in v.page.inner_text("#cover")
@@ -205,7 +211,12 @@ def test_the_agent_hangs_up_or_fails(visit: Open) -> None:
 def test_garbage_from_the_server_is_ignored(visit: Open) -> None:
     v = visit()
     v.begin()
-    for data in ({"v": 2, "t": "caption"}, {"v": 1, "t": "unheard-of"}, {"v": 1, "t": "display", "emotion": "smug", "gesture": "moonwalk", "intensity": 99}, {}):
+    for data in (
+        {"v": 2, "t": "caption"},
+        {"v": 1, "t": "unheard-of"},
+        {"v": 1, "t": "display", "emotion": "smug", "gesture": "moonwalk", "intensity": 99},
+        {},
+    ):
         v.server.send("server-message", data)
     v.server.send("unknown-type", None)
     v.server.tell("caption", speaker="agent", text="still here", final=True, reply=1)
