@@ -20,6 +20,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from agent.clock import Clock
 from agent.playout import Playout
+from agent.transports import _rate
 from agent.transports._opus import OpusTrack
 from agent.transports._reorder import AudioInlet, Packet, install
 from agent.transports._sdp import MOST_CANDIDATES, guard, parse_candidate
@@ -174,6 +175,7 @@ class Peer:
                 install(transceiver.receiver, self.inlet)
                 listening = "a=recvonly" in self._offered() or "a=sendrecv" in self._offered()
             elif track is not None:
+                _rate.install(transceiver.receiver)
                 self._tasks.append(group.create_task(self._watch(track, next(sources)), name=f"video:{self.id}"))
         if not listening:
             self._tasks.append(group.create_task(self._play_unheard(), name=f"unheard:{self.id}"))

@@ -138,7 +138,7 @@ class AudioInlet:
 def install(receiver: RTCRtpReceiver, inlet: AudioInlet) -> None:
     """Put ``inlet`` where the jitter buffer of an audio receiver was, before its first packet."""
     if not isinstance(getattr(receiver, _BUFFER, None), JitterBuffer):
-        raise RuntimeError(_MOVED)
+        raise RuntimeError(MOVED)
     setattr(receiver, _BUFFER, inlet)
 
 
@@ -148,18 +148,23 @@ def check() -> None:
     Raises:
         RuntimeError: it has not; the message says what to do.
     """
-    transport: Any = _NewTransport()
-    receiver = RTCRtpReceiver("audio", transport)
+    receiver = bare_receiver("audio")
     parameters = list(inspect.signature(JitterBuffer.add).parameters)
     if not isinstance(getattr(receiver, _BUFFER, None), JitterBuffer) or parameters != ["self", "packet"]:
-        raise RuntimeError(_MOVED)
+        raise RuntimeError(MOVED)
+
+
+def bare_receiver(kind: str) -> RTCRtpReceiver:
+    """Return a receiver without a connection, to look at."""
+    transport: Any = _NewTransport()
+    return RTCRtpReceiver(kind, transport)
 
 
 class _NewTransport:
     state = "new"
 
 
-_MOVED = (
-    f"aiortc {aiortc.__version__} keeps its audio jitter buffer somewhere else; this transport was written for "
-    "aiortc 1.16 (pip install 'aiortc>=1.16,<1.17')"
+MOVED = (
+    f"aiortc {aiortc.__version__} keeps its audio jitter buffer or its bandwidth estimate somewhere else; this "
+    "transport was written for aiortc 1.16 (pip install 'aiortc>=1.16,<1.17')"
 )

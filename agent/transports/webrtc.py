@@ -17,11 +17,11 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from agent.clock import Clock, SystemClock
 from agent.journal import Event
-from agent.transports import Answer
+from agent.transports import Answer, _rate
 from agent.transports._call import CallLimits, WebRtcCall
 from agent.transports._intake import Gates
 from agent.transports._peer import Peer
-from agent.transports._reorder import check
+from agent.transports._reorder import bare_receiver, check
 from agent.transports._sdp import offer_loopback
 from perception.timebase import SECOND, Nanos, seconds
 
@@ -256,18 +256,24 @@ class WebRtcDoor:
         """See one call through, from the answer to the end."""
         answer = self._answer
         try:
-            async with asyncio.timeout(self._connect_s):
-                await call.connected()
-            if answer is not None and not call.over:
+            if not await self._comes(call):
+                log.info("caller_never_came", call=call.call_id)
+            elif answer is not None and not call.over:
                 await answer(call)
-        except TimeoutError:
-            log.info("caller_never_came", call=call.call_id)
         except Exception as error:
             log.error("call_failed", call=call.call_id, exc_info=error)
         finally:
             await call.close()
             for name in self._calls.pop(call, ()):
                 self._names.pop(name, None)
+
+    async def _comes(self, call: WebRtcCall) -> bool:
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await call.connected()
+        except TimeoutError:
+            return False
+        return True
 
 
 def load(
@@ -306,6 +312,7 @@ def load(
     if max_calls < 1:
         raise ValueError(f"max_calls is at least 1, not {max_calls}")
     check()
+    _rate.install(bare_receiver("video"))
     usual = Gates()
     gates = Gates(hearing=usual.hearing.union(hearing), seeing=usual.seeing.union(seeing), most_video_hz=max_video_hz)
     limits = CallLimits(

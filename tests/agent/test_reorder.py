@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rate import RateCounter
 from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.transports import _reorder
+from agent.transports import _rate, _reorder
 from agent.transports._reorder import AudioInlet, Packet, ReorderBuffer
 from perception.timebase import MS, Nanos
 
@@ -178,3 +179,29 @@ def test_an_aiortc_that_has_moved_it_stops_the_start(monkeypatch: pytest.MonkeyP
     receiver: Any = object()
     with pytest.raises(RuntimeError, match="aiortc"):
         _reorder.install(receiver, AudioInlet(lambda packet: None, lambda: 0))
+
+
+def test_this_aiortc_has_the_bandwidth_estimate_where_it_is_replaced() -> None:
+    receiver = _reorder.bare_receiver("video")
+    _rate.install(receiver)
+    with pytest.raises(RuntimeError, match="aiortc"):
+        _rate.install(_reorder.bare_receiver("audio"))
+
+
+@pytest.mark.slow
+@given(st.lists(st.integers(0, 5000), max_size=40))
+def test_the_patient_counter_counts_like_aiortcs(gaps: list[int]) -> None:
+    stock, patient = RateCounter(1000, 8000), _rate.PatientRateCounter(1000, 8000)
+    now = 0
+    for gap in gaps:
+        now += gap
+        stock.add(100 + gap, now)
+        patient.add(100 + gap, now)
+        assert patient.rate(now + 1) == stock.rate(now + 1)
+
+
+def test_a_camera_that_was_off_for_days_costs_nothing() -> None:
+    counter = _rate.PatientRateCounter(1000, 8000)
+    counter.add(1, 0)
+    counter.add(1, 10**12)
+    assert counter.rate(10**12 + 1) == 8
