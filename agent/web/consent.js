@@ -63,6 +63,7 @@ export class Consent {
   }
 
   async look() {
+    $("preview").scrollIntoView({ block: "nearest", behavior: "smooth" });
     const needed = devicesFor(this.senses);
     await this.person.open(needed);
     if (!$("preview").open || document.body.dataset.view !== "consent") return;
