@@ -27,14 +27,13 @@ function paints(defs) {
   gradient(defs, "radialGradient", "skin", { cx: 0.36, cy: 0.28, r: 0.88 }, [[0, "av-s0"], [0.42, "av-s1"], [0.78, "av-s2"], [1, "av-s3"]]);
   gradient(defs, "linearGradient", "neck", { x1: 0, y1: 0, x2: 0, y2: 1 }, [[0, "av-s4"], [0.5, "av-s3"], [1, "av-s2"]]);
   gradient(defs, "linearGradient", "hair", { x1: 0.05, y1: 0.1, x2: 0.9, y2: 0.9 }, [[0, "av-h0"], [0.5, "av-h1"], [1, "av-h2"]]);
-  gradient(defs, "linearGradient", "coat", { x1: 0.15, y1: 0, x2: 0.8, y2: 1 }, [[0, "av-c0"], [1, "av-c1"]]);
+  gradient(defs, "linearGradient", "coat", { gradientUnits: "userSpaceOnUse", x1: 0, y1: 178, x2: 0, y2: 280 }, [[0, "av-c0"], [0.45, "av-c1", 0.92], [1, "av-c1", 0]]);
   gradient(defs, "radialGradient", "sun", { cx: 0.36, cy: 0.24, r: 0.95 }, [[0, "av-d0"], [1, "av-d1"]]);
   gradient(defs, "radialGradient", "iris", { cx: 0.5, cy: 0.68, r: 0.62 }, [[0, "av-i0"], [0.62, "av-i1"], [1, "av-i2"]]);
   gradient(defs, "linearGradient", "white", { x1: 0, y1: 0, x2: 0, y2: 1 }, [[0, "av-w0"], [0.45, "av-w1"], [1, "av-w1"]]);
   gradient(defs, "linearGradient", "lips", { x1: 0, y1: 0, x2: 0, y2: 1 }, [[0, "av-l0"], [1, "av-l1"]]);
   gradient(defs, "radialGradient", "blush", {}, [[0, "av-b", 0.55], [1, "av-b", 0]]);
   gradient(defs, "radialGradient", "glow", {}, [[0, "av-g", 0.7], [1, "av-g", 0]]);
-  gradient(defs, "linearGradient", "fade", { x1: 0, y1: 0, x2: 0, y2: 1 }, [[0, "av-f1"], [0.8, "av-f1"], [1, "av-f0"]]);
 }
 
 function build(own) {
@@ -43,11 +42,10 @@ function build(own) {
   const url = (name) => `url(#${own}-${name})`;
   paints(defs);
   const el = { svg };
-  make("rect", { x: -240, y: -236, width: 480, height: 520, fill: url("fade") }, make("mask", { id: `${own}-mask`, maskUnits: "userSpaceOnUse", x: -240, y: -236, width: 480, height: 520 }, defs));
   const clip = (name) => make("path", {}, make("clipPath", { id: `${own}-${name}` }, defs));
   el.ring = make("circle", { class: "av-ring", cx: 0, cy: 6, r: 196 }, svg);
   make("circle", { fill: url("sun"), cx: 0, cy: 6, r: 196 }, svg);
-  el.bust = make("g", { mask: url("mask") }, svg);
+  el.bust = make("g", {}, svg);
   el.back = make("path", { class: "av-nape", d: "M-108 -30C-120 -112 -74 -168 2 -168C80 -168 122 -112 110 -26C108 4 104 30 96 50C84 78 60 84 0 84C-60 84 -84 78 -96 50C-104 30 -106 4 -108 -30Z" }, el.bust);
   el.body = make("g", {}, el.bust);
   make("path", { d: "M-47 84C-47 148 -50 168 -74 186C-44 218 44 218 74 186C50 168 47 148 47 84Z", fill: url("neck") }, el.body);
