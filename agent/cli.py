@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import build, config, doctor, logs, models
+from agent import build, config, doctor, logs, models, offload
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
 from agent.media_file import MediaError
@@ -53,6 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return FAILED
     return code
+
+
+def entry() -> None:
+    """Run the command line as a process, and end it even if a worker hangs in a native library."""
+    code = main()
+    if not offload.finish():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _fail(code: int, error: Exception) -> int:
@@ -227,4 +238,4 @@ def _list(_: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -13,6 +13,7 @@ import structlog
 
 from agent.action import Caption, Display, HoldAudio, StopAudio
 from agent.clock import Clock
+from agent.consent import permitted, refused_senses
 from agent.journal import Body, Decided, Event, Metric, Note, Sink
 from agent.parts import Parts
 from agent.reply import Reply
@@ -166,8 +167,9 @@ class Call:
                 case None:
                     await self._make(self._turns.tick(now))
                 case Percept():
-                    if self._allowed is None or item.worker in self._allowed or item.worker not in self._senses.names:
-                        await self._take_in(item, now)
+                    percept = permitted(item, self._allowed, self._senses.names)
+                    if percept is not None:
+                        await self._take_in(percept, now)
                 case Text():
                     await self._make(self._turns.typed(item, now))
                 case Signal():
@@ -256,8 +258,9 @@ class Call:
             await self._transport.send(Caption("user", move.turn.text, final=True))
             asked = move.turn.end
         self._replies += 1
-        if move.waited:
-            self._record(Metric("end_of_turn", as_seconds(move.waited), self._replies))
+        if move.ended:
+            self._record(Metric("end_of_turn", as_seconds(move.ended), self._replies))
+            self._record(Metric("words", as_seconds(move.words), self._replies))
         window = self._context.window(now, cue=move.cue, refused=self._refused())
         reply = Reply(
             self._replies,
@@ -351,7 +354,7 @@ class Call:
     # Out: events.
 
     def _refused(self) -> frozenset[str]:
-        return frozenset() if self._allowed is None else self._senses.names - self._allowed
+        return refused_senses(self._allowed, self._senses.names)
 
     def _say_turn(self, turn: Turn) -> None:
         self._context.note(turn)

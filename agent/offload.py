@@ -8,12 +8,20 @@ needs for its own encoders.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import queue
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from perception.timebase import SECOND, Nanos
+
 T = TypeVar("T")
+
+_THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 _Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
@@ -23,11 +31,14 @@ class Thread:
 
     Args:
         name: shown by debuggers and ``top -H``.
+        nice: how far it stands back when the cores are short, 0..19 as in ``nice(1)``; Linux only.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nice: int = 0) -> None:
+        self._nice = nice
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        _THREADS.add(self._thread)
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
@@ -46,6 +57,9 @@ class Thread:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
+        if self._nice and sys.platform == "linux":  # where a thread has a niceness of its own
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         while (job := self._jobs.get()) is not None:
             future, function, args = job
             if future.cancelled():
@@ -70,3 +84,13 @@ def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+def finish(wait: Nanos = 5 * SECOND) -> bool:
+    """Wait, at the end of the process, for threads that were closed while they worked; return whether all ended.
+
+    An interpreter that shuts down while a daemon thread is inside a native library aborts the process.
+    """
+    for thread in list(_THREADS):
+        thread.join(wait / SECOND)
+    return not any(thread.is_alive() for thread in _THREADS)

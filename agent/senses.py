@@ -126,12 +126,14 @@ class _Sense:
         self.name = factory.name
         self.accepts = factory.accepts
         sees = VideoFrame in self.accepts
+        # A picture may wait or be dropped; a word that comes late makes the whole reply late.
+        self._nice = 5 if sees else 0
         self.inbox: Inbox[Media] = Inbox(options.video_capacity if sees else options.audio_capacity)
         self._factory = factory
         self._clock = clock
         self._emit = emit
         self._options = options
-        self._thread = Thread(f"sense-{self.name}")
+        self._thread = self._new_thread()
         self._worker: Worker | None = None
         self._lags: deque[Nanos] = deque(maxlen=512)
         self._failures = 0
@@ -180,7 +182,7 @@ class _Sense:
         )
         if hung:
             self._thread.close()  # it ends by itself if it ever comes back
-            self._thread = Thread(f"sense-{self.name}")
+            self._thread = self._new_thread()
         self._worker = None
         if not self._lost:
             self._lost = True
@@ -188,6 +190,9 @@ class _Sense:
         await self._clock.sleep_until(self._clock.now() + self._pause)
         self._pause = min(2 * self._pause, self._options.backoff_most)
         self.inbox.clear()
+
+    def _new_thread(self) -> Thread:
+        return Thread(f"sense-{self.name}", self._nice)
 
     def _sense_percept(self, kind: str, at: Nanos) -> Percept:
         return Percept(kind=kind, label=self.name, start=at, end=at, confidence=1.0, worker=self.name)

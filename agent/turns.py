@@ -60,11 +60,19 @@ class TurnOptions:
 
 @dataclass(frozen=True, slots=True)
 class Consider:
-    """Ask the policy. ``turn`` is what the person said, if that is why."""
+    """Ask the policy.
+
+    Attributes:
+        cue: why, one of the ``CUE_`` constants.
+        turn: what the person said, if that is why.
+        ended: from the end of the voice until it was clear that the turn is over.
+        words: from then on until the words were known.
+    """
 
     cue: str
     turn: Turn | None = None
-    waited: Nanos = 0
+    ended: Nanos = 0
+    words: Nanos = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,7 @@ class TurnTaker:
         self._speech_start: Nanos = 0
         self._speech_end: Nanos | None = None
         self._probability: float | None = None
-        self._probability_at: Nanos = 0
+        self._clear_at: Nanos = 0
         self._replying = False
         self._audible = False
         self._held_at: Nanos | None = None
@@ -227,10 +235,10 @@ class TurnTaker:
             case k if k == SPEECH_ENDED:
                 self._speaking = False
                 self._speech_end = percept.end
-                self._quiet_since = now
+                self._quiet_since = self._clear_at = now
             case k if k == END_OF_TURN:
                 self._probability = percept.number("probability", percept.confidence)
-                self._probability_at = percept.end
+                self._clear_at = now
             case k if k in (PARTIAL, TRANSCRIPT):
                 self._heard.put(percept, final=k == TRANSCRIPT)
                 if self._held_at is not None and self._wants_turn():
@@ -328,10 +336,12 @@ class TurnTaker:
         if silence < self._patience() and self._pushed is None:
             return []
         turn = Turn("user", text, span[0], max(span[1], self._speech_end))
+        clear = min(now, max(self._clear_at, self._speech_end + self._patience()))
+        ended, words = clear - self._speech_end, now - clear
         self._heard.take(self._speech_end)
-        end, self._speech_end = self._speech_end, None
+        self._speech_end = None
         self._silences = 0
-        return [Consider(CUE_END_OF_TURN, turn, waited=now - end)]
+        return [Consider(CUE_END_OF_TURN, turn, ended, words)]
 
     def _words_known(self) -> bool:
         assert self._speech_end is not None

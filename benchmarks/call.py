@@ -55,6 +55,7 @@ LOUD = 0.01
 STAGES = {
     "voice_to_voice": (1.0, "end of speech -> first frame of the reply leaves"),
     "end_of_turn": (0.5, "  of which waiting for the end of the turn"),
+    "words": (None, "  of which waiting for the words after that"),
     "decide": (None, "  of which the policy's first decision"),
     "voice": (None, "  of which until the first sound is synthesised"),
     "partial_lag": (0.8, "partial transcript behind the speech"),

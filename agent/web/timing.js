@@ -4,6 +4,7 @@ import { $, h, text } from "./dom.js";
 
 const STAGES = [
   ["end_of_turn", "Sure you were done"],
+  ["words", "Your words"],
   ["decision", "Decision"],
   ["voice", "Voice"],
   ["rest", "Rest"],
@@ -32,7 +33,7 @@ export class Timing {
       this.cells[stage] = this.cell(label, stage);
       this.stages.append(h("i", { data: { stage } }));
     }
-    this.cells.words = this.cell("Words behind you");
+    this.cells.behind = this.cell("Captions behind you");
     this.cells.roundtrip = this.cell("Round trip");
     this.cells.barge = this.cell("Quiet after cut-in");
     this.cells.median = this.cell("Median total");
@@ -48,9 +49,9 @@ export class Timing {
   /** Take in one metric message. Stages count up: `decide` and `voice` run from when the turn was given. */
   measure({ name, value, reply = 0 }) {
     this.values[name] = value;
-    if (name === "partial_lag") text(this.cells.words, ms(value));
+    if (name === "partial_lag") text(this.cells.behind, ms(value));
     if (name === "barge_in") text(this.cells.barge, ms(value));
-    if (!reply || !["end_of_turn", "decide", "voice", "voice_to_voice"].includes(name)) return;
+    if (!reply || !["end_of_turn", "words", "decide", "voice", "voice_to_voice"].includes(name)) return;
     const found = this.replies.get(reply) ?? {};
     found[name] = value;
     this.replies.set(reply, found);
@@ -60,10 +61,10 @@ export class Timing {
   }
 
   /** The stages of a reply, one after the other, in seconds. */
-  static split({ end_of_turn: waited = 0, decide = 0, voice = 0, voice_to_voice: total }) {
+  static split({ end_of_turn: waited = 0, words = 0, decide = 0, voice = 0, voice_to_voice: total }) {
     const spoken = Math.max(0, voice - decide);
-    const known = waited + decide + spoken;
-    return { end_of_turn: waited, decision: decide, voice: spoken, rest: total === undefined ? 0 : Math.max(0, total - known), total: total ?? known };
+    const known = waited + words + decide + spoken;
+    return { end_of_turn: waited, words, decision: decide, voice: spoken, rest: total === undefined ? 0 : Math.max(0, total - known), total: total ?? known };
   }
 
   paint(found) {

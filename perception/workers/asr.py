@@ -242,5 +242,5 @@ def load(*, resolve: Resolve, workers: int = 1, **options: Any) -> AsrFactory:
         raise ValueError(f"no language {chosen.language!r}")
     quick = None
     if chosen.partials == "tiny-en" and chosen.language in {AUTO, _ENGLISH}:
-        quick = Whisper(resolve("whisper-tiny-en"), pad_minimum=False, workers=workers)
+        quick = Whisper(resolve("whisper-tiny-en"), pad_minimum=False, window_s=12.0, workers=workers)
     return AsrFactory(Models(load_silero(resolve("silero-vad")), base, quick), chosen)

@@ -79,7 +79,8 @@ def test_the_second_clause_is_written_while_the_first_is_heard() -> None:
 def test_stages_are_measured() -> None:
     played = play(quiet(12), [Script("ear", said("My dog died last night.", 1.0, 3.0))])
     metrics = {m.name: m.value for _, m in played.of(Metric) if isinstance(m, Metric)}
-    assert metrics["end_of_turn"] == pytest.approx(0.301, abs=0.003)
+    assert metrics["end_of_turn"] == pytest.approx(0.261, abs=0.003)
+    assert metrics["words"] == pytest.approx(0.04, abs=0.003)
     assert metrics["decide"] == pytest.approx(0.050, abs=0.001)
     assert 0.4 < metrics["voice_to_voice"] < 0.55
     assert metrics["ear_dropped_count"] == 0

@@ -83,7 +83,7 @@ def test_a_complete_turn_ends_as_soon_as_its_words_are_known() -> None:
     assert [(t, type(m)) for t, m in script.moves] == [(3300, Consider)]
     move = script.moves[0][1]
     assert isinstance(move, Consider)
-    assert (move.cue, move.waited) == (CUE_END_OF_TURN, 300 * MS)
+    assert (move.cue, move.ended, move.words) == (CUE_END_OF_TURN, 260 * MS, 40 * MS)
     assert script.only_turn() == Turn("user", "I lost my job.", 1000 * MS, 3000 * MS)
 
 

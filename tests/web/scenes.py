@@ -75,7 +75,7 @@ def distress(server: FakeServer) -> None:
     said = "That sounds really painful. Losing someone who was with you every day leaves a big silence."
     server.tell("caption", speaker="agent", text=said, final=False, reply=1, cut=False)
     server.tell("display", emotion="concern", gesture="lean_in", intensity=0.8, reply=1)
-    metrics(server, 1, end_of_turn=0.412, decide=0.094, voice=0.181, voice_to_voice=0.664)
+    metrics(server, 1, end_of_turn=0.262, words=0.15, decide=0.094, voice=0.181, voice_to_voice=0.664)
     server.tell("metric", at=1.0, name="partial_lag", value=0.42, reply=0)
     state(server, "speaking")
 
@@ -113,7 +113,7 @@ def joy(server: FakeServer) -> None:
         cut=False,
     )
     server.tell("display", emotion="happy", gesture="nod", intensity=0.9, reply=2)
-    metrics(server, 2, end_of_turn=0.31, decide=0.071, voice=0.166, voice_to_voice=0.55)
+    metrics(server, 2, end_of_turn=0.25, words=0.06, decide=0.071, voice=0.166, voice_to_voice=0.55)
     state(server, "speaking")
 
 

@@ -191,11 +191,11 @@ def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None
 def test_timing_splits_the_way_to_the_first_sound(visit: Open) -> None:
     v = visit()
     v.begin()
-    scenes.metrics(v.server, 3, end_of_turn=0.4, decide=0.1, voice=0.25, voice_to_voice=0.7)
+    scenes.metrics(v.server, 3, end_of_turn=0.25, words=0.15, decide=0.1, voice=0.25, voice_to_voice=0.7)
     until(v.page, "rapport.timing.totals.length === 1")
     assert v.page.inner_text("#timing .total b") == "700 ms"
     cells = v.page.inner_text("#timing .key").replace("\n", " ")
-    for part in ("Sure you were done 400 ms", "Decision 100 ms", "Voice 150 ms", "Rest 50 ms"):
+    for part in ("Sure you were done 250 ms", "Your words 150 ms", "Decision 100 ms", "Voice 150 ms", "Rest 50 ms"):
         assert part in cells
     until(v.page, "rapport.timing.roundtrip > 0 && rapport.timing.roundtrip < 2")
 
