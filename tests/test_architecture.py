@@ -14,7 +14,8 @@ PARTS = {
     "agent/voices": "agent.voices",
     "agent/transports": "agent.transports",
 }
-SOURCES = sorted(p for d in ("agent", "perception", "policy") for p in (ROOT / d).rglob("*.py")) + [ROOT / "server.py"]
+PACKAGES = ("agent", "perception", "policy")
+SOURCES = [ROOT / "server.py", *(p for d in PACKAGES for p in sorted((ROOT / d).rglob("*.py")))]
 
 
 def imports(path: Path) -> list[str]:

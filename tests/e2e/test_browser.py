@@ -176,7 +176,8 @@ def test_what_the_person_speaks_over_stops(live: Live) -> None:
     assert any(e["state"] == "stopped" and e["reply"] == held["reply"] for e in after), after
     loud = [a for a in live.read("audioLog") if a["level"] > 0.005 and a["at"] > held["received"] + 250]
     first_new = min((e["received"] for e in after if e["state"] == "started"), default=float("inf"))
-    assert not [a for a in loud if a["at"] < first_new], "sound of a stopped reply came after it was held"
+    # Words travel beside the sound: the next reply may be heard a little before it is announced.
+    assert not [a for a in loud if a["at"] < first_new - 300], "sound of a stopped reply came after it was held"
     onset_s = [m["value"] for m in live.read("metrics") if m["name"] == "barge_in"]
     assert min(onset_s) <= 0.25, onset_s
     assert any(c["cut"] for c in live.read("captions") if c["speaker"] == "agent")
