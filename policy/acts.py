@@ -66,7 +66,8 @@ def answer_act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choi
     act = reading.act
     if act in {TELL, "advice", "fact"}:
         return None
-    heavy = distress >= SHOWN and (cues.distress >= SHOWN or mood in HEAVY)
+    lately = mood_words(" ".join((*cues.before[-1:], cues.words)))
+    heavy = cues.distress >= SHOWN or any(name in HEAVY for name in lately) or (act == CONTINUE and mood in HEAVY)
     topic, reason = f"act/{act}", _REASONS.get(act, "A small everyday answer.")
     emotion, tone, wait = "warm", "warm", False
     if act == "greeting":
@@ -80,7 +81,7 @@ def answer_act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choi
         if covers_up(cues.words) and (cues.contradiction or cues.distress >= SHOWN):
             return None
         topic = "act/continue_heavy" if heavy else "act/continue"
-    elif act == "smalltalk" and heavy:
+    elif act == "smalltalk" and (heavy or mood in HEAVY):
         return None
     if heavy:
         emotion, tone = "concern", "soft"

@@ -104,6 +104,8 @@ def curated(considered: Considered, rank: Rank | None = None) -> tuple[str, str]
         allow=(lambda text: "?" not in text) if asked else None,
     )
     section, _, name = found.partition("/")
+    if section == "act" and choice.strategy in {"question", "reflection"}:
+        return line, "question" if "?" in line else "reflection"
     return line, choice.strategy if found == topic or section in {"act", "crisis"} else name
 
 

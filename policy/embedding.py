@@ -46,18 +46,28 @@ class Embedder:
         self._tokenizer.enable_truncation(_MOST_TOKENS, direction="left")
         self._tokenizer.no_padding()
         self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()
+        self._kept: dict[str, Vectors] = {}
         self._known: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = Lock()
+
+    def keep(self, texts: Sequence[str]) -> None:
+        """Embed ``texts`` now and remember them for good."""
+        vectors = self(texts)
+        with self._lock:
+            self._kept.update(zip(texts, vectors, strict=True))
 
     def __call__(self, texts: Sequence[str], /) -> Vectors:
         """Return unit vectors, float32 of shape ``(len(texts), 384)``."""
         with self._lock:
-            new = [text for text in dict.fromkeys(texts) if text not in self._known]
-            found = dict(zip(new, self._run(new), strict=True)) if new else {}
+            found = {text: self._kept[text] for text in texts if text in self._kept}
             found.update((text, self._known[text]) for text in texts if text in self._known)
+            new = [text for text in dict.fromkeys(texts) if text not in found]
+            fresh = dict(zip(new, self._run(new), strict=True)) if new else {}
+            found.update(fresh)
+            self._known.update(fresh)
             for text in texts:
-                self._known[text] = found[text]
-                self._known.move_to_end(text)
+                if text in self._known:
+                    self._known.move_to_end(text)
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, SIZE), np.float32)

@@ -57,7 +57,10 @@ def fuse(read: Reading, cues: Cues) -> str:
     total = sum(moods.values()) or 1.0
     moods = {mood: share / total for mood, share in moods.items()}
     best = max(MOODS, key=lambda mood: moods.get(mood, 0.0))
-    worded = bool(mood_words(cues.words))
+    named = mood_words(cues.words)
+    worded = bool(named)
+    if best in GLAD and "grief" in named:
+        return "grief"
     heavy, glad = (sum(share for mood, share in moods.items() if mood in group) for group in (HEAVY, GLAD))
     if cues.distress >= SHOWN and not worded and (best not in GLAD or moods[best] < _SURE):
         if moods[best] >= _SURE and best in HEAVY:
@@ -75,7 +78,7 @@ def fuse(read: Reading, cues: Cues) -> str:
 def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
     """Return the agent's display emotion and its tone of voice.
 
-    Happy needs a glad mood and no distress in face or voice; joyful words over a sad face get warmth.
+    Happy needs a glad mood and no distress in words, face or voice; joyful words over a sad face get warmth.
 
     Args:
         mood: as :func:`fuse` returns it.
@@ -83,7 +86,7 @@ def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
         cues: what face and voice show.
     """
     if mood in GLAD:
-        if cues.distress >= SHOWN:
+        if cues.distress >= SHOWN or any(name in HEAVY for name in mood_words(cues.words)):
             return "warm", "soft"
         return ("happy", "lively") if mood in {"joy", "pride"} else ("warm", "warm")
     if mood in HEAVY or distress >= SHOWN:

@@ -155,9 +155,10 @@ class PrototypeReader:
 
     def read(self, words: str, before: Sequence[str] = ()) -> Reading:
         """Embed ``words``, their last sentence and what was said before; score the three banks."""
-        parts = _parts(words)
-        vectors = self._embed([*parts, *before[-1:]])
-        now, then = vectors[: len(parts)], vectors[len(parts) :]
+        texts = texts_of(words, before)
+        vectors = self._embed(texts)
+        count = len(texts) - len(before[-1:])
+        now, then = vectors[:count], vectors[count:]
         moods = self._moods.scores(now)
         own = min(1.0, len(tokens(words)) / 8)
         if len(then):
@@ -230,6 +231,11 @@ class _Shelf:
     def nearest(self, vector: NDArray[np.float32]) -> dict[str, float]:
         """Return, per class, the cosine of the prototype nearest to ``vector``."""
         return {name: float((group @ vector).max()) for name, group in self._groups.items()}
+
+
+def texts_of(words: str, before: Sequence[str] = ()) -> list[str]:
+    """Return what must be embedded to read ``words``: they, their last sentence, and what was said before."""
+    return [*_parts(words), *before[-1:]]
 
 
 def _parts(words: str) -> list[str]:

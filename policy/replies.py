@@ -84,6 +84,11 @@ def neighbours(topic: str) -> tuple[str, ...]:
     return (topic, *(f"{section}/{other}" for other in others if other != name))
 
 
+def lines() -> tuple[str, ...]:
+    """Return all curated lines without a slot."""
+    return tuple(dict.fromkeys(line for group in table().values() for line in group if SLOT not in line))
+
+
 def greeting() -> str:
     """Return the first line of a call; it says that an AI is speaking."""
     return table()["act/greeting"][0]

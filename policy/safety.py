@@ -60,7 +60,7 @@ class Lookout:
         found = check_patterns(words)
         if found is not None or self._embed is None or len(words.split()) < 3:
             return found
-        parts = [words, *(part for part in _split(words) if part != words)][:6]
+        parts = texts_of(words)
         vectors = self._embed(parts)
         near = vectors @ self._vectors.T
         safe = (vectors @ self._safe_vectors.T).max(axis=1)
@@ -94,6 +94,12 @@ def check_patterns(words: str) -> Finding | None:
 def recent(check: Lookout, before: Sequence[str], turns: int = 2) -> Finding | None:
     """Return a danger that came up in the last ``turns`` runs of user words before the present one."""
     return next((f for f in map(check.check, reversed(before[-turns:])) if f is not None), None)
+
+
+def texts_of(words: str) -> list[str]:
+    """Return what must be embedded to look for danger in ``words``: they, and their last few sentences."""
+    parts = _split(words)
+    return [words] if len(parts) < 2 else [words, *parts[-4:]]
 
 
 def _split(words: str) -> list[str]:

@@ -29,6 +29,7 @@ from threading import Event
 from typing import Final, TypeVar
 
 from perception.context import ContextWindow
+from policy import replies
 from policy.answer import Considered, consider, opening, spoken, words
 from policy.backends import Resolve
 from policy.cues import cues_of
@@ -38,7 +39,9 @@ from policy.gate import Gate
 from policy.parse import Clauses
 from policy.prompt import SYSTEM
 from policy.reading import PrototypeReader
+from policy.reading import texts_of as needed_by_reader
 from policy.safety import Lookout
+from policy.safety import texts_of as needed_by_lookout
 from policy.words import load_table, tokens
 from policy.writer import Chat, Stopped, Writer, conversation, cue
 from policy.writer import opening as chat_opening
@@ -57,9 +60,13 @@ class _Mind:
         self.lookout = Lookout(embed)
         self.gate = Gate(embed)
         self.writer = writer
+        embed.keep(replies.lines())
 
     def consider(self, window: ContextWindow) -> Considered:
-        """Read the window and choose."""
+        """Read the window and choose. All that must be embedded is embedded in one batch."""
+        cues = cues_of(window)
+        if cues.words:
+            self.embed([*needed_by_reader(cues.words, cues.before), *needed_by_lookout(cues.words)])
         return consider(window, self.reader, self.lookout)
 
     def rank(self, said: str, lines: Sequence[str]) -> Mapping[str, float]:
