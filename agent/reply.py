@@ -101,8 +101,10 @@ class Reply:
             if cut or not self._planned:
                 return None
             return Turn("agent", " ".join(self._planned), now, now)  # shown as a caption, the voice failed
-        text = self._speech.heard(self._transport.played(self.number)) if cut else self._speech.text
-        return Turn("agent", text, start, max(start, now), cut=cut) if text else None
+        played = self._transport.played(self.number)
+        text = self._speech.heard(played) if cut else self._speech.text
+        end = min(now, start + played) if cut else now
+        return Turn("agent", text, start, max(start, end), cut=cut) if text else None
 
     async def _think(self, decisions: asyncio.Queue[Decision | None]) -> None:
         limit = self._options.first_decision
