@@ -141,6 +141,8 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         ConfigError: a part is not known or does not take its options.
         agent.models.ModelMissing: an embedded model is not there; the message says how to get it.
     """
+    for kind, part in (*(("worker", w) for w in config.workers), ("policy", config.policy), ("voice", config.voice)):
+        loader(kind, part.use)  # a name that is wrong is told before anything heavy is loaded
     if resolve is None:
         resolve = models.resolve
         defaults = Config()

@@ -13,7 +13,7 @@ from pathlib import Path
 from agent import build, config, doctor, logs, models, offload
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
-from agent.media_file import MediaError
+from agent.media_file import MediaError, open_media
 from agent.story import Story
 from agent.transports import Door, Transport
 from perception.timebase import as_seconds, seconds
@@ -144,6 +144,8 @@ def _replay(options: argparse.Namespace) -> int:
             },
         )
     )
+    with open_media(options.file):
+        pass  # a file that cannot be played is told before anything heavy is loaded
     call = config.for_replay(loaded)
     story = Story()
 

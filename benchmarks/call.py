@@ -73,7 +73,7 @@ def encode_speech(text: str) -> list[bytes]:
 def _opus(sound: np.ndarray[Any, Any]) -> list[bytes]:
     codec = av.CodecContext.create("libopus", "w")
     assert isinstance(codec, av.AudioCodecContext)
-    codec.sample_rate, codec.format, codec.layout, codec.bit_rate = 48_000, "s16", "mono", 32_000  # type: ignore[assignment]
+    codec.sample_rate, codec.format, codec.layout, codec.bit_rate = 48_000, "s16", "mono", 32_000
     codec.options = {"application": "voip", "frame_duration": "20"}
     sound = np.pad(sound, (0, -len(sound) % 960))
     packets = []
@@ -250,7 +250,7 @@ async def converse(url: str, turns: int, flat_s: float, process: psutil.Process)
     peer.counts.clear()
     for k in range(turns):
         spoken: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        peer.mic.on_spoken = lambda at, f=spoken: f.done() or f.set_result(at)  # type: ignore[misc]
+        peer.mic.on_spoken = lambda at, f=spoken: f.done() or f.set_result(at)
         mark = len(peer.loud_at)
         peer.idle.clear()
         peer.mic.speak(speech[k % len(speech)])
@@ -266,7 +266,7 @@ async def converse(url: str, turns: int, flat_s: float, process: psutil.Process)
         if k % 3 == 2:  # interrupt every third reply
             await asyncio.sleep(0.5)
             first: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-            peer.mic.on_first = lambda at, f=first: f.done() or f.set_result(at)  # type: ignore[misc]
+            peer.mic.on_first = lambda at, f=first: f.done() or f.set_result(at)
             peer.mic.speak(speech[(k + 5) % len(speech)])
             onset = await first
             await asyncio.sleep(0.9)
@@ -307,7 +307,8 @@ async def flat(peer: Peer, process: psutil.Process, seconds: float) -> None:
         points.append((now / 60, process.memory_info().rss / 1e6))
         await asyncio.sleep(5)
     late = [p for p in points if p[0] * 60 > seconds / 2]
-    slope = float(np.polyfit(*zip(*late, strict=True), 1)[0])
+    minutes, megabytes = np.array(late).T
+    slope = float(np.polyfit(minutes, megabytes, 1)[0])
     print(
         f"memory over {seconds:.0f} s: {points[0][1]:.0f} -> {points[-1][1]:.0f} MB; "
         f"slope {slope:+.2f} MB/min in the second half"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
+from policy import kept
+from policy.kept import Vectors
+
+__all__ = ["Embed", "Embedder", "Vectors"]
 
 SIZE: Final = 384
 _MOST_TOKENS: Final = 96
@@ -32,11 +34,12 @@ class Embedder:
 
     Args:
         path: folder with the weights (safetensors) and ``tokenizer.json``.
+        shipped: vectors by :func:`policy.kept.digest`; by default those that ship.
 
     Texts beyond 96 tokens keep their end, where people come to the point. Safe to use from several threads.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shipped: Mapping[bytes, Vectors] | None = None) -> None:
         from tokenizers import Tokenizer
         from transformers import AutoModel
         from transformers.utils import logging
@@ -46,6 +49,7 @@ class Embedder:
         self._tokenizer.enable_truncation(_MOST_TOKENS, direction="left")
         self._tokenizer.no_padding()
         self._model = AutoModel.from_pretrained(path, local_files_only=True).eval()
+        self._shipped = kept.read() if shipped is None else shipped
         self._kept: dict[str, Vectors] = {}
         self._known: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = Lock()
@@ -61,8 +65,7 @@ class Embedder:
         with self._lock:
             found = {text: self._kept[text] for text in texts if text in self._kept}
             found.update((text, self._known[text]) for text in texts if text in self._known)
-            new = [text for text in dict.fromkeys(texts) if text not in found]
-            fresh = dict(zip(new, self._run(new), strict=True)) if new else {}
+            fresh = self._look_up([text for text in dict.fromkeys(texts) if text not in found])
             found.update(fresh)
             self._known.update(fresh)
             for text in texts:
@@ -72,7 +75,19 @@ class Embedder:
                 self._known.popitem(last=False)
         return np.stack([found[text] for text in texts]) if texts else np.zeros((0, SIZE), np.float32)
 
-    def _run(self, texts: Sequence[str]) -> list[Vectors]:
+    def _look_up(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        found: dict[str, Vectors] = {}
+        for text in texts:
+            vector = self._shipped.get(kept.digest(text))
+            if vector is not None:
+                found[text] = vector
+        new = [text for text in texts if text not in found]
+        if new:
+            found.update(zip(new, self.run(new), strict=True))
+        return found
+
+    def run(self, texts: Sequence[str]) -> list[Vectors]:
+        """Embed ``texts`` with the model, whether or not they are known."""
         import torch
 
         encoded = [(i, self._tokenizer.encode(text).ids) for i, text in enumerate(texts)]

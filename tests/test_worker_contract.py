@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from agent import build
+from agent.config import ConfigError, Use
 from agent.media_file import open_media
 from agent.models import resolve
 from perception.media import AudioChunk, Media, VideoFrame
@@ -32,7 +33,7 @@ SHED: Nanos = 380 * MS
 
 @cache
 def factory(name: str) -> WorkerFactory:
-    (made,) = build.workers([build.Use(name)], resolve)
+    (made,) = build.workers([Use(name)], resolve)
     return made
 
 
@@ -83,7 +84,8 @@ def plain(p: Percept) -> tuple[Any, ...]:
 def test_the_cut_of_the_batches_changes_nothing(name: str, clip: list[Media]) -> None:
     media = wanted(name, clip)
     single = heard(name, ([m] for m in media))
-    assert single, f"{name} perceives nothing in seven seconds of a crying woman who talks"
+    # Her hand is at her face and makes none of the signs that the gesture worker knows.
+    assert single or name == "gesture", f"{name} perceives nothing in seven seconds of a crying woman who talks"
     assert same(single, heard(name, cut(media, 1)))
 
 
@@ -145,5 +147,5 @@ def test_two_calls_do_not_hear_each_other(name: str, clip: list[Media]) -> None:
 
 @pytest.mark.parametrize("name", build.available("worker"))
 def test_an_unknown_option_is_refused_by_name(name: str) -> None:
-    with pytest.raises(build.ConfigError, match="no_such_option"):
-        build.workers([build.Use(name, {"no_such_option": 1})], resolve)
+    with pytest.raises(ConfigError, match="no_such_option"):
+        build.workers([Use(name, {"no_such_option": 1})], resolve)

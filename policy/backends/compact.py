@@ -51,7 +51,7 @@ GENERATE: Final = ("off", "after_first", "first")
 T = TypeVar("T")
 
 
-class _Mind:
+class Mind:
     """The weights that all calls share."""
 
     def __init__(self, embed: Embedder, writer: Writer | None) -> None:
@@ -170,7 +170,7 @@ class _Session:
 class Compact:
     """The policy; see the module. Made by :func:`load`."""
 
-    def __init__(self, mind: _Mind, generate: str, threads: int) -> None:
+    def __init__(self, mind: Mind, generate: str, threads: int) -> None:
         self.mind = mind
         self.generate = generate
         self._thinking = ThreadPoolExecutor(1, "compact-think", initializer=_use_threads, initargs=(threads,))
@@ -223,13 +223,13 @@ def load(*, resolve: Resolve, generate: str = "off", threads: int = 1) -> Compac
     return Compact(mind, generate, threads)
 
 
-def _load(resolve: Resolve, generate: str) -> _Mind:
+def _load(resolve: Resolve, generate: str) -> Mind:
     writer = None
     if generate != "off":
         entries = load_table("examples")["example"]
         shots = [(entry["lines"], entry["strategy"], entry["answer"]) for entry in entries]
         writer = Writer(resolve("smollm2"), chat_opening(SYSTEM, shots))
-    return _Mind(Embedder(resolve("minilm")), writer)
+    return Mind(Embedder(resolve("minilm")), writer)
 
 
 def _use_threads(count: int) -> None:

@@ -136,7 +136,7 @@ class Mind:
         for decision in self.answer(window):
             yield decision
 
-    async def close(self) -> None:  # type: ignore[override]
+    async def close(self) -> None:
         self.closed += 1
 
 

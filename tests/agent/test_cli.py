@@ -104,7 +104,7 @@ def test_the_story_is_for_people(scene: scenes.Scene) -> None:
     ("make", "words"),
     [
         (lambda folder: folder / "nothing.mp4", "nothing.mp4"),
-        (lambda folder: folder, "folder"),
+        (lambda folder: folder, "directory"),
         (scenes.no_media, "no_media.mp4"),
     ],
     ids=["missing", "folder", "text"],
@@ -119,7 +119,11 @@ def test_a_file_that_cannot_be_played_is_named(make: Any, words: str, tmp_path: 
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(scenes.audio_only, "no video"), (scenes.video_only, "no audio"), (scenes.truncated, "truncated")],
+    [
+        (scenes.audio_only, "there are no pictures in it"),
+        (scenes.video_only, "there is no sound in it"),
+        (scenes.truncated, "truncated"),
+    ],
     ids=["audio only", "video only", "truncated"],
 )
 def test_what_a_file_lacks_is_said_and_the_rest_is_played(make: Any, words: str, tmp_path: Path) -> None:
