@@ -49,6 +49,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "thanks": "The person says thank you.",
     "goodbye": "The person is taking leave.",
     "quiet": "The person asks for quiet.",
+    "change": "The person wants to leave the subject.",
     "presence": "The person wants to know whether anyone is there.",
     "identity": "The person asks who they are talking to, and deserves a straight answer.",
     "repeat": "The person did not catch the last words.",

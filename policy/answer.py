@@ -125,7 +125,7 @@ def spoken(choice: Choice, text: str, *, strategy: str | None = None) -> Speak:
 def _affect(cues: Cues) -> Choice:
     """Answer a strong look without words: show that it was seen; speak of it at most once, and not at once."""
     noticed = any(replies_said(cues, topic) for topic in ("act/noticed_distress", "act/noticed_joy"))
-    talk = cues.silence >= _STILL and not noticed
+    talk = cues.silence >= _STILL and not noticed and not cues.talking
     if cues.distress >= SHOWN:
         choice = _plain(
             "act/noticed_distress", "The face or the voice shows distress.", cues, emotion="concern", tone="soft"
@@ -142,6 +142,8 @@ def _affect(cues: Cues) -> Choice:
 
 def _silence(cues: Cues) -> Choice:
     """Answer a long silence: leave it, unless one quiet word may help."""
+    if cues.talking:
+        return _wait("The person is talking.", cues)
     if cues.before and act_of(cues.before[-1]) == "quiet":
         return _wait("The person asked for quiet.", cues)
     lines = replies.table()["runtime/silence"]

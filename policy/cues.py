@@ -21,6 +21,8 @@ from perception.percept import (
     PROSODY,
     SENSE_BACK,
     SENSE_LOST,
+    SPEECH_ENDED,
+    SPEECH_STARTED,
     TRANSCRIPT,
     UNCERTAIN,
     Percept,
@@ -32,14 +34,13 @@ from policy.words import topics
 RECENT: Final[Nanos] = 6 * SECOND
 """How far back a look or a tone still says something about now."""
 
-SIGHT: Final = frozenset({"face", "camera", "video", "expression", "vision", "sight"})
-"""Names under which the sense of the face may be lost or refused."""
+SIGHT: Final = frozenset({"face", "camera", "video", "expression"})
+"""Names under which the sense of the look on the face may be lost or refused."""
 
-SOUND: Final = frozenset({"prosody", "voice", "tone"})
+SOUND: Final = frozenset({"prosody", "voice", "microphone", "audio"})
 """Names under which the sense of the tone of voice may be lost or refused."""
 
-HEARING: Final = frozenset({"asr", "vad", "microphone", "audio", "hearing", "speech"})
-"""Names under which hearing as a whole may be lost or refused."""
+_EYES: Final = SIGHT - {"expression"}
 
 _HEAVY: Final[Mapping[str, float]] = MappingProxyType({"trembling": 1.0, "flat": 0.7, "quiet": 0.4, "slow": 0.35})
 _TENSE: Final[Mapping[str, float]] = MappingProxyType({"loud": 0.6, "rising": 0.3, "fast": 0.3})
@@ -64,6 +65,7 @@ class Cues:
         gestures: labels of the gestures lately.
         contradiction: how face or voice contradict the words, in a few words; ``""`` if they do not.
         silence: time since the last words of either side.
+        talking: whether the person's voice is on just now.
         lost: names of the senses that are lost or refused.
         evidence: the percepts behind all this, oldest first.
     """
@@ -81,6 +83,7 @@ class Cues:
     gestures: tuple[str, ...] = ()
     contradiction: str = ""
     silence: Nanos = 0
+    talking: bool = False
     lost: frozenset[str] = frozenset()
     evidence: tuple[Percept, ...] = ()
 
@@ -130,12 +133,15 @@ def cues_of(window: ContextWindow) -> Cues:
     before = tuple(run for run in runs[:-1] if run)
     lost = _lost(window)
     recent = [p for p in window.percepts if p.end > window.end - RECENT]
-    sighted = not (lost & SIGHT) and not _absent(window)
+    present = not _absent(window)
+    sighted = present and not lost & SIGHT
+    followed = present and not lost & (_EYES | {"gaze"})
     looks = [p for p in recent if p.kind == EXPRESSION] if sighted else []
     spoken = [p for p in window.percepts if p.kind == EXPRESSION and p.end > span[0] and p.start < span[1]]
-    tones = [p for p in recent if p.kind == PROSODY] if not lost & (SOUND | HEARING) else []
-    gazes = [p for p in recent if p.kind == GAZE and p.label != UNCERTAIN] if sighted else []
-    gestures = tuple(p for p in recent if p.kind == GESTURE and p.label != UNCERTAIN) if sighted else ()
+    tones = [p for p in recent if p.kind == PROSODY] if not lost & SOUND else []
+    gazes = [p for p in recent if p.kind == GAZE and p.label != UNCERTAIN] if followed else []
+    moved = present and not lost & (_EYES | {"gesture"})
+    gestures = tuple(p for p in recent if p.kind == GESTURE and p.label != UNCERTAIN) if moved else ()
     transcript = window.latest(TRANSCRIPT)
     face, voice = _strongest(looks), _strongest(tones)
     gaze = gazes[-1] if gazes else None
@@ -156,6 +162,7 @@ def cues_of(window: ContextWindow) -> Cues:
         gestures=tuple(p.label for p in gestures),
         contradiction=contradiction(words, face, voice, gaze) if words else "",
         silence=max(0, window.end - _last_voice(window)),
+        talking=_talking(window),
         lost=lost,
         evidence=tuple(sorted(shown, key=lambda p: (p.start, p.end))),
     )
@@ -202,6 +209,13 @@ def _absent(window: ContextWindow) -> bool:
     return face is not None and face.label == "absent"
 
 
+def _talking(window: ContextWindow) -> bool:
+    for entry in reversed(window.entries):
+        if isinstance(entry, Percept) and entry.kind in {SPEECH_STARTED, SPEECH_ENDED}:
+            return entry.kind == SPEECH_STARTED
+    return False
+
+
 def _last_voice(window: ContextWindow) -> Nanos:
     if window.hearing.strip():
         return window.end
@@ -242,7 +256,7 @@ def _voice(tones: Sequence[Percept]) -> Mapping[str, float] | None:
 
 def _z_scores(tone: Percept) -> Mapping[str, float]:
     return MappingProxyType(
-        {k: float(v) for k, v in tone.data.items() if k.endswith("_z") and isinstance(v, (int, float))}
+        {k: float(v) for k, v in tone.data.items() if k.startswith("z_") and isinstance(v, (int, float))}
     )
 
 

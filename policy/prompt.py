@@ -45,6 +45,10 @@ _HEAVY_VOICE: Final = frozenset({"flat", "trembling"})
 _SHOWN: Final = {EXPRESSION: "face", GAZE: "gaze", PROSODY: "voice"}
 _EVENTS: Final = {GESTURE: "gesture", PRESENCE: "person", SCENE: "scene", SENSE_LOST: "sense lost", SENSE_BACK: "back"}
 _QUIET_SCENES: Final = frozenset({"still", "motion"})
+_HEARD: Final = 0.3
+_SEEN: Final = 0.4
+"""Confidence that a voice, and a face, needs to speak against words; a voice not yet known stays below."""
+
 _REACH: Final = 6 * SECOND
 """How far before words a look or a tone still belongs to them."""
 
@@ -205,8 +209,8 @@ def contradiction(words: str, face: Percept | None, voice: Percept | None, gaze:
 
     A smile over sad words counts: crying reads as a smile, and a smile alone is not joy.
     """
-    voiced = voice.label if voice is not None and voice.label in _HEAVY_VOICE else ""
-    faced = face.label if face is not None else ""
+    voiced = voice.label if voice is not None and voice.label in _HEAVY_VOICE and voice.confidence > _HEARD else ""
+    faced = face.label if face is not None and face.confidence >= _SEEN else ""
     averted = gaze is not None and gaze.label == "away"
     moods = mood_words(words)
     glad = any(mood in GLAD for mood in moods)

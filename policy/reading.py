@@ -95,7 +95,7 @@ def act_of(words: str) -> str:
 
 
 _ORDER: Final = (
-    "off_topic", "quiet", "repeat", "presence", "identity", "perceive", "complaint", "joke",
+    "off_topic", "change", "quiet", "repeat", "presence", "identity", "perceive", "complaint", "joke",
     "greeting", "how_are_you", "thanks", "goodbye", CONTINUE, "advice", "fact",
 )  # fmt: skip
 _LONGEST: Final[Mapping[str, int]] = {"off_topic": 400, "quiet": 12, "advice": 80, "fact": 30, "complaint": 20}

@@ -41,35 +41,35 @@ class Lookout:
 
     Args:
         embed: the sentence encoder, or ``None`` for patterns alone.
-        near: cosine from which a veiled utterance counts.
+        near: cosine to a veiled utterance from which it counts.
+        margin: by how much a harmless utterance may be nearer all the same.
     """
 
-    def __init__(self, embed: Embed | None = None, near: float = 0.62) -> None:
+    def __init__(self, embed: Embed | None = None, near: float = 0.5, margin: float = 0.0) -> None:
         self._embed = embed
         self._near = near
-        self._veiled: list[tuple[str, str]] = []
+        self._margin = margin
         if embed is not None:
-            table = load_table("danger")
-            self._veiled = [(kind, text) for kind in table["veiled"] for text in table["veiled"][kind]]
-            self._safe = list(table["harmless"]["utterances"])
+            table, known = load_table("danger"), load_table("prototypes")
+            self._veiled = [(kind, text) for kind, texts in table["veiled"].items() for text in texts]
+            harmless = [text for section in known.values() for texts in section.values() for text in texts]
             self._vectors = embed([text for _, text in self._veiled])
-            self._safe_vectors = embed(self._safe)
+            self._harmless = embed([*table["harmless"]["utterances"], *harmless])
 
     def check(self, words: str) -> Finding | None:
         """Return the gravest danger in ``words``, or ``None``."""
         found = check_patterns(words)
         if found is not None or self._embed is None or len(words.split()) < 3:
             return found
-        parts = texts_of(words)
-        vectors = self._embed(parts)
-        near = vectors @ self._vectors.T
-        safe = (vectors @ self._safe_vectors.T).max(axis=1)
-        row, column = divmod(int(near.argmax()), near.shape[1])
-        score = float(near[row, column])
-        if score < self._near or score <= float(safe[row]):
-            return None
-        kind = self._veiled[column][0]
-        return Finding(kind, min(1.0, score), f"The words come close to a veiled sign of danger ({_NAME[kind]}).")
+        vectors = self._embed(texts_of(words))
+        near, safe = vectors @ self._vectors.T, (vectors @ self._harmless.T).max(axis=1)
+        for row, safest in zip(near, safe, strict=True):
+            best = int(row.argmax())
+            score = float(row[best])
+            if score >= self._near and score + self._margin >= float(safest):
+                kind = self._veiled[best][0]
+                return Finding(kind, min(1.0, score), f"The words come close to a veiled sign of {_NAME[kind]}.")
+        return None
 
 
 _NAME: Final = {
