@@ -124,7 +124,7 @@ def spoken(choice: Choice, text: str, *, strategy: str | None = None) -> Speak:
 
 def _affect(cues: Cues) -> Choice:
     """Answer a strong look without words: show that it was seen; speak of it at most once, and not at once."""
-    noticed = any(replies_said(cues, topic) for topic in ("act/noticed_distress", "act/noticed_joy"))
+    noticed = any(replies.was_said(f"act/noticed_{mood}", cues.agent[-3:]) for mood in ("distress", "joy"))
     talk = cues.silence >= _STILL and not noticed and not cues.talking
     if cues.distress >= SHOWN:
         choice = _plain(
@@ -146,19 +146,13 @@ def _silence(cues: Cues) -> Choice:
         return _wait("The person is talking.", cues)
     if cues.before and act_of(cues.before[-1]) == "quiet":
         return _wait("The person asked for quiet.", cues)
-    lines = replies.table()["runtime/silence"]
-    if cues.agent and any(line in cues.agent[-1] for line in lines):
+    if replies.was_said("runtime/silence", cues.agent[-1:]):
         return _wait("It has been said that there is no hurry; silence is fine.", cues)
     distressed = cues.distress >= SHOWN
     emotion = "concern" if distressed else "warm"
     return _plain(
         "runtime/silence", "A long silence; one quiet word, without pressing.", cues, emotion=emotion, tone="soft"
     )
-
-
-def replies_said(cues: Cues, topic: str) -> bool:
-    """Tell whether one of the lines of ``topic`` is among the agent's last three turns."""
-    return any(line in text for line in replies.table()[topic] for text in cues.agent[-3:])
 
 
 def _plain(topic: str, reason: str, cues: Cues, *, emotion: str, tone: str) -> Choice:

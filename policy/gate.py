@@ -33,7 +33,7 @@ _NEVER: Final = re.compile(
     r"disorder|therap\w+|psych\w+|treatment|cbt|meditat\w+)\b|\bhow it is\b|\bcalm down\b|\bcheer up\b|\bat least\b|"
     r"\bcould be worse\b|\bhappens for a reason\b|\bget over it\b|\bmove on\b|\bstop (?:crying|worrying|being)\b|"
     r"\bsorry for your loss\b|\bthat's a shame\b|\bsad story\b|\bnot sure what to say\b|\bhow to respond\b|"
-    r"\b(?:kill|suicide|die|dead|stupid|idiot|lazy|fat|ugly|crazy)\b|\bworst\b|\bugh\b",
+    r"\b(?:kill|suicide|die|dead|stupid|idiot|lazy|fat|ugly|crazy)\b|\bworst thing\b|\bugh\b",
     re.I,
 )
 _ADVICE: Final = re.compile(
@@ -43,7 +43,7 @@ _ADVICE: Final = re.compile(
     re.I,
 )
 _BRIGHT: Final = re.compile(
-    r"\b(?:great|wonderful|amazing|awesome|lovely|fantastic|good for you|congratulations|nice|fun|funny|happy|"
+    r"\b(?:great(?! deal)|wonderful|amazing|awesome|lovely|fantastic|good for you|congratulations|nice|fun|funny|happy|"
     r"glad|exciting|interesting|laugh\w*|smil\w+|beautiful\w*|perfect|brilliant|genius)\b",
     re.I,
 )
@@ -69,9 +69,7 @@ class Gate:
 
     def __init__(self, embed: Embed) -> None:
         self._embed = embed
-        shown = [
-            str(text) for entry in load_table("examples")["example"] for text in (*entry["lines"], entry["answer"])
-        ]
+        shown = [str(text) for entry in load_table("examples")["example"] for text in entry["lines"]]
         self._examples = frozenset(word for text in shown for word in _content(text))
 
     def judge(
@@ -123,7 +121,9 @@ class Gate:
             return "repeats an example"
         if sum(word not in own and not is_common(word) for word in mine) > _MOST_NEW:
             return "goes beyond what was said"
-        if plain(clause) in plain(words) or (len(found) > 3 and set(found) <= set(tokens(words))):
+        same = sum(word in tokens(words) for word in found)
+        turned = any(word.startswith(("you", "your")) for word in found)
+        if plain(clause) in plain(words) or (same >= 0.8 * len(found) and not turned):
             return "only repeats the person's words"
         if any(plain(clause) in plain(text) for text in said):
             return "was said before"

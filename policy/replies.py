@@ -84,6 +84,12 @@ def neighbours(topic: str) -> tuple[str, ...]:
     return (topic, *(f"{section}/{other}" for other in others if other != name))
 
 
+def was_said(topic: str, said: Sequence[str]) -> bool:
+    """Tell whether a line of ``topic``, or its heard beginning, is among what the agent said."""
+    heard = [plain(text) for text in said]
+    return any(_last_said(line, heard) >= 0 for line in table()[topic])
+
+
 def lines() -> tuple[str, ...]:
     """Return all curated lines without a slot."""
     return tuple(dict.fromkeys(line for group in table().values() for line in group if SLOT not in line))

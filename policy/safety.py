@@ -4,6 +4,9 @@ Where it finds something, the model's own words are withheld and a careful templ
 diagnosis and no substitute for a person; it only decides that nothing light may be said now. Patterns find
 the plain ways of saying it; likeness to example utterances finds the veiled ones. It errs on the side of
 concern: ways of speaking that merely sound like it ("this traffic is killing me") are taken out first.
+
+It is not to be relied on alone: on veiled signs and near misses that were written after it was set, and only
+then added to the data, it found 7 of 16 and alarmed at 3 of 40.
 """
 
 from __future__ import annotations

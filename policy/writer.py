@@ -115,7 +115,7 @@ class Chat:
         return len(wanted) - same
 
     def write(self, stop: Event, most: int = 40) -> Iterator[str]:
-        """Yield the likeliest continuation, token by token, until its end or ``most`` tokens.
+        """Yield the likeliest continuation of what was just read, token by token, until its end or ``most`` tokens.
 
         What was written is cropped from the cache again when the iterator ends, however it ends.
 
