@@ -23,7 +23,7 @@ SHOWN: Final = 0.45
 _SURE: Final = 0.5
 """Share from which a mood is spoken to by its name; about four of five such readings are right."""
 
-_SURE_GRIEF: Final = 0.65
+_SURE_GRIEF: Final = 0.8
 """The same for grief; nobody wants to be comforted for a death that did not happen."""
 
 _SURE_GLAD: Final = 0.8
