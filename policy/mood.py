@@ -87,7 +87,12 @@ def fuse(read: Reading, cues: Cues) -> str:
         if share >= _SURE and best in HEAVY:
             return best
         return "heavy" if heavy >= 0.3 or not face else _mood_of_face(face)
-    if share >= (_SURE_GRIEF if best == "grief" else _SURE) or (named and share >= 0.35):
+    sure = _SURE_GRIEF if best == "grief" else _SURE
+    if best not in named and any(mood in HEAVY for mood in named):
+        # A word outweighs a likeness that it does not support.
+        word = max(sorted(named), key=lambda mood: moods[mood])
+        return word if word in HEAVY and moods[word] >= 0.15 else "heavy"
+    if share >= sure or (best in named and share >= 0.35):
         return best
     if heavy >= 0.6:
         return "heavy"
