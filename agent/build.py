@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,15 +149,11 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         defaults = Config()
         if (config.workers, config.policy, config.voice) == (defaults.workers, defaults.policy, defaults.voice):
             models.require()  # all at once, before anything heavy is loaded
-    return Runtime(
-        config,
-        Parts(
-            workers=workers(config.workers, resolve),
-            policy=policy(config.policy, resolve),
-            voice=voice(config.voice, resolve),
-            options=config.call,
-        ),
-    )
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
+        mind = loading.submit(policy, config.policy, resolve)  # the slowest to load, beside the others
+        senses = workers(config.workers, resolve)
+        speaking = voice(config.voice, resolve)
+        return Runtime(config, Parts(senses, mind.result(), speaking, config.call))
 
 
 class _OpenJournal(AbstractContextManager["Journal | None"]):

@@ -15,29 +15,46 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
 from agent.media_file import open_media
+from perception.media import RATE_HZ, AudioChunk, VideoFrame
+from perception.timebase import SECOND, to_ticks
 from tests.scenes import crying_to_joyful
 
 MINUTE_S = 60
+FPS = 24
 
 
 def minute(folder: Path) -> Path:
-    """Repeat the clip until it lasts a minute, without encoding it anew."""
+    """Play the clip again and again into a file of one minute."""
     scene = crying_to_joyful(folder)
-    listing = folder / "list.txt"
-    listing.write_text(f"file '{scene.path}'\n" * 4)
+    with open_media(scene.path) as source:
+        items = list(source)
+    sound = np.concatenate([m.samples for m in items if isinstance(m, AudioChunk)])
+    sound = np.resize(sound, to_ticks(MINUTE_S * SECOND, RATE_HZ))
+    pictures = [m for m in items if isinstance(m, VideoFrame)]
     path = folder / "minute.mp4"
-    with av.open(str(listing), format="concat", options={"safe": "0"}) as source, av.open(str(path), "w") as out:
-        streams = {s.index: out.add_stream_from_template(s) for s in source.streams if s.type in ("audio", "video")}
-        for packet in source.demux():
-            if packet.dts is None or packet.pts is None or packet.pts * packet.time_base >= MINUTE_S:
-                continue
-            packet.stream = streams[packet.stream.index]
-            out.mux(packet)
+    with av.open(str(path), "w") as out:
+        height, width = pictures[0].pixels.shape[:2]
+        video = out.add_stream("libx264", rate=FPS, width=width, height=height, options={"preset": "veryfast"})
+        audio = out.add_stream("aac", rate=RATE_HZ, layout="mono")
+        for n in range(MINUTE_S * FPS):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pictures[n % len(pictures)].pixels))
+            frame.pts, frame.time_base = n, Fraction(1, FPS)
+            out.mux(video.encode(frame))
+            step = RATE_HZ // FPS + 1
+            piece = sound[n * step : (n + 1) * step]
+            if len(piece):
+                chunk = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+                chunk.sample_rate, chunk.pts, chunk.time_base = RATE_HZ, n * step, Fraction(1, RATE_HZ)
+                out.mux(audio.encode(chunk))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(None))
     return path
 
 

@@ -6,6 +6,7 @@ import { EMOTIONS, REST, brow, eye, headPath, mouth, poseOf } from "./face.js";
 import { Blinks, Gestures, Saccades, Spring } from "./motion.js";
 
 const NS = "http://www.w3.org/2000/svg";
+const FRAME_MS = 30; // thirty pictures a second are smooth for a face, and half the work of sixty
 const RATES = { yaw: 6, pitch: 7, roll: 4.5, lean: 3.5, gazeX: 16, gazeY: 16, lid: 11, open: 26, round: 18, width: 14 };
 
 function make(name, attributes = {}, parent = null, children = []) {
@@ -150,7 +151,7 @@ export class Avatar {
 
   frame(stamp) {
     requestAnimationFrame(this.frame);
-    if (!this.el.svg.isConnected) return;
+    if (!this.el.svg.isConnected || stamp - this.last < FRAME_MS) return;
     // A tab that was hidden must not jump: time passes in small steps only.
     const dt = Math.min(0.05, Math.max(0.001, (stamp - this.last) / 1000));
     this.last = stamp;

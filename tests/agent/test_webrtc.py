@@ -106,7 +106,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
     asyncio.run(watched())
     gc.collect()
-    open_ = [pc for pc in gc.get_objects() if isinstance(pc, RTCPeerConnection) and pc.connectionState != "closed"]
+    open_ = [pc for pc in gc.get_objects() if type(pc) is RTCPeerConnection and pc.connectionState != "closed"]
     assert not open_
     assert threading.active_count() <= threads + 1, threading.enumerate()
 

@@ -74,7 +74,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         f"--use-file-for-fake-audio-capture={scenes.as_wav48k(scene.path)}",
         f"--use-file-for-fake-video-capture={scenes.as_mjpeg(scene.path)}",
     )
-    with serving(folder) as server, sync_playwright() as driver:
+    config = folder / "journal.toml"
+    config.write_text(f'[journal]\ndirectory = "{folder}"\npersonal = true\n')
+    with serving(folder, "--config", str(config)) as server, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*QUIET, *devices])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(server.url)
