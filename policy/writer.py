@@ -72,9 +72,7 @@ class Writer:
         import torch
 
         with torch.no_grad():
-            out = self._model(
-                input_ids=torch.tensor([list(ids)]), past_key_values=cache, use_cache=True, logits_to_keep=1
-            )
+            out = self._model(input_ids=torch.tensor([list(ids)]), cache=cache, use_cache=True, logits_to_keep=1)
         return out.logits[0, -1]
 
 

@@ -151,7 +151,8 @@ def test_a_call_over_http(url: str) -> None:
             assert await h.metric('rapport_stage_seconds_count{stage="decide"}') == 1
             assert await h.metric('rapport_events_total{what="media_broken"}') == 3
             assert await h.metric('rapport_notes_total{event="reply_cut",level="info"}') == 1
-            assert await h.metric("rapport_loop_lag_seconds_count") > 5
+            while await h.metric("rapport_loop_lag_seconds_count") < 3:
+                await asyncio.sleep(0.05)
             again = await h.call(url, pc_id=client.pc_id, restart_pc=True)
             again.ask("ping", None, "here")
             await again.wait_for(lambda m: m.get("id") == "here")

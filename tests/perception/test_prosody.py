@@ -68,7 +68,7 @@ def test_the_same_manner_again_is_neutral() -> None:
         (QUIET, {"gain": 0.4}),
         (LOUD, {"gain": 2.0}),
         (TREMBLING, {"tremor_st": 1.5}),
-        (SLOW, {"speed": 0.7}),
+        (SLOW, {"speed": 0.6}),
         (FAST, {"speed": 1.5}),
     ],
 )
