@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -290,13 +291,19 @@ async def converse(url: str, turns: int, flat_s: float, process: psutil.Process)
     report("at the peer: last speech sent -> first sound received", heard, None)
     report("at the peer: onset sent -> last sound received (barge-in)", cuts, None)
     for kind, goal_hz in (("face", 10.0), ("expression", 2.5)):
-        print(f"{kind + ' percepts per second':<58}{'':>5}{peer.counts[kind] / took:9.1f}{'':>9}{goal_hz:9.1f}")
-    for line in urllib.request.urlopen(f"{url}/metrics", timeout=5).read().decode().splitlines():
-        if "loop_lag" in line and not line.startswith("#") and "bucket" not in line:
-            print(line)
+        print(f"{kind + ' percepts per second':<58}{'':>5}{peer.counts[kind] / took:9.2f}{'':>9}{goal_hz:9.1f}")
+    print(f"{'event loop lag, p99 at most':<58}{'':>5}{'':>9}{lag_p99(url) * 1000:6.0f} ms{'20 ms':>9}")
     if flat_s:
         await flat(peer, process, flat_s)
     await peer.close()
+
+
+def lag_p99(url: str) -> float:
+    """Upper edge, in seconds, of the bucket in which the 99th percentile of the event loop's lag lies."""
+    text = urllib.request.urlopen(f"{url}/metrics", timeout=5).read().decode()
+    found = re.findall(r'^rapport_loop_lag_seconds_bucket{le="([^"]+)"} (\S+)', text, re.MULTILINE)
+    edges = [(float(edge), float(count)) for edge, count in found]
+    return next(edge for edge, count in edges if count >= 0.99 * edges[-1][1])
 
 
 async def flat(peer: Peer, process: psutil.Process, seconds: float) -> None:

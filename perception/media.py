@@ -73,10 +73,20 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Typed words: a chat line, or a benchmark's question."""
+    """Typed words: a chat line, or a benchmark's question.
+
+    Attributes:
+        text: the words.
+        at: instant at which they were sent.
+        form: how a question wants to be answered (``single``, ``multi``, ``number`` or ``yes_no``); ``""`` for
+            words that want no more than a fitting reply.
+        options: choices of a ``single`` or ``multi`` question, each with its letter: ``A. happy``.
+    """
 
     text: str
     at: Nanos
+    form: str = ""
+    options: tuple[str, ...] = ()
 
 
 Media = AudioChunk | VideoFrame | Text
