@@ -100,6 +100,23 @@ def answer_act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choi
     )
 
 
+def answer_fond(cues: Cues, mood: str, distress: float) -> Choice | None:
+    """Answer something glad that is told not long after a loss: with warmth, and without congratulations."""
+    if mood not in GLAD or "grief" not in mood_words(" ".join(cues.before[-2:])):
+        return None
+    return Choice(
+        strategy="reflection",
+        mood=mood,
+        topic="act/fond_memory",
+        emotion="warm",
+        tone="warm",
+        confidence=round(max(0.5, cues.smiling), 3),
+        reason="Something glad, not long after a loss.",
+        evidence=cues.evidence,
+        distress=distress,
+    )
+
+
 def answer_mask(cues: Cues, mood: str, distress: float) -> Choice | None:
     """Answer words that say one thing while face or voice say another; ``None`` if they agree."""
     covered = covers_up(cues.words) and not mood_words(cues.words) and len(tokens(cues.words)) <= 30

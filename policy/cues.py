@@ -145,7 +145,9 @@ def cues_of(window: ContextWindow) -> Cues:
     transcript = window.latest(TRANSCRIPT)
     face, voice = _strongest(looks), _strongest(tones)
     gaze = gazes[-1] if gazes else None
-    shown = [p for p in (face, voice, gaze, *gestures[-1:]) if p is not None]
+    # A smile that was over before the words began says nothing against them.
+    facing = _strongest(spoken) if sighted and spoken else face
+    shown = [p for p in (facing, voice, gaze, *gestures[-1:]) if p is not None]
     if transcript is not None and transcript.end > span[0] - RECENT:
         shown.append(transcript)
     return Cues(
@@ -160,7 +162,7 @@ def cues_of(window: ContextWindow) -> Cues:
         voice_z=_z_scores(tones[-1]) if tones else _NONE,
         gaze=gaze.label if gaze is not None else None,
         gestures=tuple(p.label for p in gestures),
-        contradiction=contradiction(words, face, voice, gaze) if words else "",
+        contradiction=contradiction(words, facing, voice, gaze) if words else "",
         silence=max(0, window.end - _last_voice(window)),
         talking=_talking(window),
         lost=lost,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from perception.percept import EXPRESSION, PROSODY
-from policy.acts import Choice, answer_act, answer_mask
+from policy.acts import Choice, answer_act, answer_fond, answer_mask
 from policy.cues import Cues
 from policy.mood import GLAD, HEAVY, SHOWN, display, fuse
 from policy.parse import sentences
@@ -52,9 +52,9 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
     act = answer_act(reading, cues, mood, distress)
     if act is not None:
         return act
-    masked = answer_mask(cues, mood, distress)
-    if masked is not None:
-        return masked
+    layered = answer_mask(cues, mood, distress) or answer_fond(cues, mood, distress)
+    if layered is not None:
+        return layered
     strategy, why = _strategy(reading, cues, mood, distress)
     emotion, tone = display(mood, distress, cues)
     return Choice(

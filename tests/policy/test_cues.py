@@ -109,6 +109,17 @@ def test_contradiction_names_its_signs_and_cites_them() -> None:
     assert starts == sorted(starts)
 
 
+def test_a_smile_before_the_words_does_not_contradict_them() -> None:
+    smile = [percept(EXPRESSION, "happy", k / 2, k / 2 + 0.5, 0.9) for k in range(4)]
+    tears = [percept(EXPRESSION, "sad", 2 + k / 2, 2.5 + k / 2, 0.7) for k in range(4)]
+    told = Turn("user", "My dog died last night.", 2 * SECOND, 4 * SECOND)
+    cues = cues_of(ContextWindow(start=0, end=4 * SECOND, entries=(*smile, *tears, told)))
+    assert cues.contradiction == ""
+    assert {p.label for p in cues.evidence} == {"sad"}
+    during = Turn("user", "My dog died last night.", 0, 2 * SECOND)
+    assert cues_of(ContextWindow(start=0, end=4 * SECOND, entries=(*smile, *tears, during))).contradiction
+
+
 def test_talking_follows_the_voice() -> None:
     on = percept(SPEECH_STARTED, "", 1)
     assert cues_of(ContextWindow(start=0, end=2 * SECOND, entries=(on,))).talking

@@ -319,3 +319,16 @@ def test_strategies_follow_the_form_of_the_words(reader: PrototypeReader, lookou
     considered = think(talk(long + "there is nothing left of me at night."), reader, lookout)
     assert considered.choice.strategy in {"restatement", "reflection"}
     assert len(tokens(considered.cues.words)) > 40
+
+
+@pytest.mark.slow
+def test_laughter_after_a_loss_is_met_with_warmth_and_no_congratulations(
+    reader: PrototypeReader, lookout: Lookout
+) -> None:
+    loss, reply = "My dog died last night.", "Oh, I'm so sorry."
+    memory = "But then my sister called, and we laughed about the day he stole the whole birthday cake."
+    choice = think(talk(loss, reply, memory, face="happy"), reader, lookout).choice
+    assert (choice.topic, choice.emotion, choice.tone) == ("act/fond_memory", "warm", "warm")
+    alone = think(talk("My sister called, and we laughed all evening.", face="happy"), reader, lookout).choice
+    assert alone.mood in GLAD
+    assert alone.topic != "act/fond_memory"
