@@ -145,6 +145,8 @@ def parse(table: Mapping[str, Any], where: str) -> Config:
         raise ConfigError(f"{where}: server.port is {config.server.port}, expected 0 to 65535")
     if config.server.max_calls < 1:
         raise ConfigError(f"{where}: server.max_calls is {config.server.max_calls}, expected 1 or more")
+    if config.call.answers not in ("turns", "questions"):
+        raise ConfigError(f"{where}: call.answers is {config.call.answers!r}, expected 'turns' or 'questions'")
     names = [w.use for w in config.workers]
     for name in names:
         if names.count(name) > 1:

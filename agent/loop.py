@@ -22,7 +22,7 @@ from agent.speech import Speech
 from agent.transports import Hangup, Signal, Transport
 from agent.turns import Consider, GiveWay, Hold, Move, Resume, TurnTaker
 from agent.watch import NAMES, MediaType, MediaWatch
-from perception.context import RollingContext, Turn
+from perception.context import CUE_QUESTION, RollingContext, Turn
 from perception.media import AudioChunk, Media, Text, VideoFrame
 from perception.percept import (
     EXPRESSION,
@@ -82,6 +82,7 @@ class Call:
         self._watch = MediaWatch(self._options.lost_after)
         self._face_noted: Nanos = -SECOND
         self._greeted = False
+        self._only_questions = self._options.answers == "questions"
 
     async def run(self) -> None:
         """Hold the conversation until the caller is gone."""
@@ -121,7 +122,7 @@ class Call:
                 self._items.put_nowait(media)
             return
         self._notice_senses()
-        if not self._senses.feed(media, self._allowed):
+        if not self._senses.feed(media, self._allowed) and not self._options.keep_media:
             return
         if isinstance(media, AudioChunk):
             self._watch.saw(AudioChunk, media.end)
@@ -234,6 +235,8 @@ class Call:
             match move:
                 case Consider():
                     await self._consider(move, now)
+                case _ if self._only_questions:
+                    pass  # whoever talks in a recording does not talk to the agent, and interrupts no answer
                 case Hold(since):
                     if self._reply is not None:
                         self._reply.held = True
@@ -250,9 +253,16 @@ class Call:
                         await self._drop(cut=True)
 
     async def _consider(self, move: Consider, now: Nanos) -> None:
+        if self._only_questions and move.cue != CUE_QUESTION:
+            if move.turn is not None:
+                self._say_turn(move.turn)
+            return
         await self._drop(cut=True)
         await self._stop_preparing()
         asked = now
+        if move.question is not None:
+            self._context.note(move.question)
+            self._record(Turn("user", move.question.text, move.question.at, move.question.at))
         if move.turn is not None:
             self._say_turn(move.turn)
             await self._transport.send(Caption("user", move.turn.text, final=True))
@@ -261,7 +271,8 @@ class Call:
         if move.ended:
             self._record(Metric("end_of_turn", as_seconds(move.ended), self._replies))
             self._record(Metric("words", as_seconds(move.words), self._replies))
-        window = self._context.window(now, cue=move.cue, refused=self._refused())
+        hearing = self._turns.hearing if move.question is not None else ""
+        window = self._context.window(now, cue=move.cue, hearing=hearing, refused=self._refused())
         reply = Reply(
             self._replies,
             window,

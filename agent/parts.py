@@ -26,6 +26,10 @@ class CallOptions:
         prepare_every: shortest time between two preparations of the policy.
         face_every: face geometry enters the context at most this often.
         finish: longest time for the last reply after the media of a file are over.
+        answers: ``turns``: the policy is asked whenever the person has finished; ``questions``: it only listens,
+            and is asked for typed words alone, as in a benchmark.
+        keep_media: whether sound and pictures are remembered even where no sense takes them, for a policy
+            that hears and sees by itself.
     """
 
     greeting: bool = True
@@ -34,6 +38,8 @@ class CallOptions:
     prepare_every: Nanos = 500 * MS
     face_every: Nanos = 500 * MS
     finish: Nanos = 30 * SECOND
+    answers: str = "turns"
+    keep_media: bool = False
     turns: TurnOptions = field(default_factory=TurnOptions)
     senses: SensesOptions = field(default_factory=SensesOptions)
     context: Bounds = field(default_factory=Bounds)

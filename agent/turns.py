@@ -65,6 +65,7 @@ class Consider:
     Attributes:
         cue: why, one of the ``CUE_`` constants.
         turn: what the person said, if that is why.
+        question: what was asked in a set form, if that is why.
         ended: from the end of the voice until it was clear that the turn is over.
         words: from then on until the words were known.
     """
@@ -73,6 +74,7 @@ class Consider:
     turn: Turn | None = None
     ended: Nanos = 0
     words: Nanos = 0
+    question: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +207,13 @@ class TurnTaker:
         return [Consider(CUE_GREETING)]
 
     def typed(self, text: Text, now: Nanos) -> list[Move]:
-        """Typed words take the turn at once."""
+        """Typed words take the turn at once. A question in a set form leaves the running turn as it is."""
         moves: list[Move] = []
         if self._replying:
             moves.append(GiveWay("typed words", now))
         self._quiet_since, self._silences = now, 0
+        if text.form:
+            return [*moves, Consider(CUE_QUESTION, question=text)]
         turn = Turn("user", text.text.strip(), text.at, text.at)
         return [*moves, Consider(CUE_QUESTION, turn)] if turn.text else moves
 

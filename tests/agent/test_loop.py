@@ -17,7 +17,7 @@ from agent.reply import ReplyOptions
 from agent.transports import Signal
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
-from perception.context import CUE_GREETING, CUE_SILENCE, ContextWindow, Turn
+from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Turn
 from perception.media import AudioChunk, Text
 from perception.percept import SENSE_BACK, SENSE_LOST, Percept
 from perception.timebase import MS, SECOND
@@ -282,3 +282,25 @@ def test_the_same_call_twice_is_the_same_journal() -> None:
         return [repr(e) for e in played.events]
 
     assert once() == once()
+
+
+def test_a_recording_is_listened_to_and_only_questions_are_answered() -> None:
+    options = CallOptions(
+        greeting=False, reflexes=False, answers="questions", turns=TurnOptions(silence=0), prepare_every=3600 * SECOND
+    )
+    question = Text("Which emotion fits?", at=8 * SECOND, form="single", options=("A. sad", "B. happy"))
+    ear = said("My dog died last night.", 1.0, 3.0) + said("I miss him.", 8.05, 9.0, utterance=2)
+    answer = Speak(text="A", reason="A loss.")
+    played = play(merged(quiet(12), [question]), [Script("ear", ear)], lambda _: [answer], options=options)
+    (window,) = played.mind.windows
+    assert window.cue == CUE_QUESTION
+    assert [e for e in window.entries if isinstance(e, Text)] == [question]
+    assert [t.text for t in window.turns] == ["My dog died last night."]
+    assert played.decided == [answer]
+    turns = [body for _, body in played.of(Turn)]
+    assert [(t.speaker, t.text, t.cut) for t in turns if isinstance(t, Turn)] == [
+        ("user", "My dog died last night.", False),
+        ("user", "Which emotion fits?", False),
+        ("agent", "A", False),
+        ("user", "I miss him.", False),
+    ]

@@ -247,3 +247,13 @@ def test_a_reply_that_ended_by_itself_leaves_nothing_held() -> None:
     script.at(2200, p(SPEECH_ENDED, 2000, start_ms=1000))
     script.at(2300, words("Thank you so much.", 1000, 2000)).to(9000)
     assert script.kinds == [Hold, Consider]
+
+
+def test_a_question_in_a_set_form_leaves_the_running_turn_as_it_is() -> None:
+    script = Script()
+    script.say("My dog died last night.", 1000, 3000).to(2500)
+    question = Text("Which emotion fits?", 2500 * MS, form="single", options=("A. sad", "B. happy"))
+    before = script.taker.hearing
+    moves = script.taker.typed(question, 2500 * MS)
+    assert moves == [Consider(CUE_QUESTION, question=question)]
+    assert script.taker.hearing == before
