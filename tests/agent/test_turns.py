@@ -251,9 +251,9 @@ def test_a_reply_that_ended_by_itself_leaves_nothing_held() -> None:
 
 def test_a_question_in_a_set_form_leaves_the_running_turn_as_it_is() -> None:
     script = Script()
-    script.say("My dog died last night.", 1000, 3000).to(2500)
-    question = Text("Which emotion fits?", 2500 * MS, form="single", options=("A. sad", "B. happy"))
+    script.say("My dog died last night.", 1000, 3000, complete=None)
+    question = Text("Which emotion fits?", 3310 * MS, form="single", options=("A. sad", "B. happy"))
     before = script.taker.hearing
-    moves = script.taker.typed(question, 2500 * MS)
+    moves = script.taker.typed(question, 3310 * MS)
     assert moves == [Consider(CUE_QUESTION, question=question)]
-    assert script.taker.hearing == before
+    assert script.taker.hearing == before == "My dog died last night."
