@@ -88,18 +88,20 @@ class MediaFile:
         notes: what a person should know, such as that there is no sound; grows while it is read.
     """
 
-    def __init__(self, path: Path, info: MediaInfo) -> None:
+    def __init__(
+        self, path: Path, info: MediaInfo, *, sound: bool = True, pictures: bool = True, most_hz: float = 0.0
+    ) -> None:
         self.info = info
         self.notes: list[str] = []
         self._path = path
         self._readers: list[Reader] = []
-        if info.audio:
+        if info.audio and sound:
             self._readers.append(Sound(path, self._note))
-        else:
+        elif sound:
             self._note("there is no sound in it")
-        if info.video:
-            self._readers.append(Pictures(path, self._note))
-        else:
+        if info.video and pictures:
+            self._readers.append(Pictures(path, self._note, most_hz))
+        elif pictures:
             self._note("there are no pictures in it")
 
     def __iter__(self) -> Iterator[AudioChunk | VideoFrame]:
@@ -134,6 +136,11 @@ class MediaFile:
             yield media
         self._check_length(end)
 
+    @property
+    def hears(self) -> bool:
+        """Whether sound comes out of it."""
+        return any(isinstance(reader, Sound) for reader in self._readers)
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         for reader in self._readers:
@@ -157,8 +164,15 @@ class MediaFile:
             self._note(f"it is truncated: it says {as_seconds(stated):.1f} s, but ends after {as_seconds(end):.1f} s")
 
 
-def open_media(path: Path | str) -> MediaFile:
+def open_media(path: Path | str, *, sound: bool = True, pictures: bool = True, most_hz: float = 0.0) -> MediaFile:
     """Open a video or audio file.
+
+    Args:
+        path: of the file.
+        sound: whether its sound is wanted.
+        pictures: whether its pictures are wanted.
+        most_hz: pictures per second that are converted, at most; 0 for all of them. They are the first of even
+            slots of time, as the senses choose theirs.
 
     Raises:
         MediaError: one of its kinds, if the file cannot be played.
@@ -174,12 +188,14 @@ def open_media(path: Path | str) -> MediaFile:
         info = _inspect(container)
     if not info.audio and not info.video:
         raise NothingToPlay(f"{path}: has neither sound nor pictures that can be decoded")
+    if not (info.audio and sound) and not (info.video and pictures):
+        raise NothingToPlay(f"{path}: has no {'sound' if sound else 'pictures'}, and nothing else in it is wanted")
     if info.width * info.height > MAX_PIXELS:
         raise TooLarge(f"{path}: pictures of {info.width}x{info.height} are too large; at most {MAX_PIXELS} pixels")
     if info.duration is not None and info.duration > MAX_DURATION:
         hours = info.duration / (3600 * SECOND)
         raise TooLarge(f"{path}: {hours:.1f} hours are too long; at most {MAX_DURATION // (3600 * SECOND)}")
-    return MediaFile(path, info)
+    return MediaFile(path, info, sound=sound, pictures=pictures, most_hz=most_hz)
 
 
 def _open(path: Path) -> Any:

@@ -197,9 +197,13 @@ def _shape(frame: Any) -> tuple[str, str, int]:
 
 
 class Pictures(Reader):
-    """The pictures: upright RGB, at most about 60 per second."""
+    """The pictures: upright RGB, at most about 60 per second, or the first of each slot of ``1 / most_hz``."""
 
     kind = "video"
+
+    def __init__(self, path: Path, note: Callable[[str], None], most_hz: float = 0.0) -> None:
+        super().__init__(path, note)
+        self._slot: Nanos = round(SECOND / most_hz) if most_hz > 0 else 0
 
     def __iter__(self) -> Iterator[VideoFrame]:
         times = _Times(self._note, back=SECOND)
@@ -208,6 +212,8 @@ class Pictures(Reader):
         for frame in self._frames():
             at = times.settle(self._stamp(frame), None if last is None else last + step)
             if last is not None and at < last + _SHORTEST_GAP:
+                continue
+            if self._slot and last is not None and at // self._slot == last // self._slot:
                 continue
             if frame.width * frame.height > MAX_PIXELS:
                 self._note(f"pictures of {frame.width}x{frame.height} are too large and left out")

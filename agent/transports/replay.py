@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
-from itertools import islice
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,7 @@ from agent.offload import Thread
 from agent.player import Player
 from agent.recorder import Recorder
 from agent.transports import Answer, Feed
-from perception.media import RATE_HZ, AudioChunk, VideoFrame
+from perception.media import RATE_HZ, AudioChunk, Text, VideoFrame
 from perception.timebase import MS, Nanos, from_ticks, seconds, to_ticks
 
 _BATCH = 24
@@ -40,8 +43,21 @@ _PATIENCE_S = 5.0
 _Batch = list[AudioChunk | VideoFrame]
 
 
+AT_END: Nanos = 1 << 62
+"""As the instant of a text: after the file and the silence behind it."""
+
+
 def load(
-    *, path: Path | str, tail_s: float = 3.0, output: Path | str | None = None, sink: Sink | None = None
+    *,
+    path: Path | str,
+    tail_s: float = 3.0,
+    output: Path | str | None = None,
+    sink: Sink | None = None,
+    texts: Sequence[Text] = (),
+    sound: bool = True,
+    pictures: bool = True,
+    most_video_hz: float = 0.0,
+    senses: frozenset[str] | None = None,
 ) -> ReplayDoor:
     """Return the door through which one file comes in.
 
@@ -50,13 +66,41 @@ def load(
         tail_s: silence after the end of the file, so that the last words get their answer.
         output: WAV file to write the talk to, the caller on the left and the agent on the right.
         sink: is told every event of the call.
+        texts: what the caller types, in order of time; one at :data:`AT_END` comes after the silence.
+        sound: whether the file's sound comes in.
+        pictures: whether its pictures come in.
+        most_video_hz: pictures per second at most, 0 for all.
+        senses: which the caller allows, ``None`` for all.
 
     Raises:
-        ValueError: ``tail_s`` is negative.
+        ValueError: ``tail_s`` is negative, or the texts are not in order.
     """
     if not tail_s >= 0:
         raise ValueError(f"tail_s is {tail_s}, expected 0 or more")
-    return ReplayDoor(Path(path), seconds(tail_s), None if output is None else Path(output), sink)
+    if any(a.at > b.at for a, b in pairwise(texts)):
+        raise ValueError("the texts are not in order of time")
+    return ReplayDoor(
+        Path(path),
+        _Options(
+            tail=seconds(tail_s),
+            output=None if output is None else Path(output),
+            sink=sink,
+            texts=tuple(texts),
+            senses=senses,
+        ),
+        sound=sound,
+        pictures=pictures,
+        most_hz=most_video_hz,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    tail: Nanos
+    output: Path | None
+    sink: Sink | None
+    texts: tuple[Text, ...]
+    senses: frozenset[str] | None
 
 
 class ReplayDoor:
@@ -66,12 +110,11 @@ class ReplayDoor:
         notes: what a person should know of the file, such as that it has no sound; complete after the call.
     """
 
-    def __init__(self, path: Path, tail: Nanos, output: Path | None, sink: Sink | None) -> None:
+    def __init__(self, path: Path, options: _Options, *, sound: bool, pictures: bool, most_hz: float) -> None:
         self.notes: tuple[str, ...] = ()
         self._path = path
-        self._tail = tail
-        self._output = output
-        self._sink = sink
+        self._options = options
+        self._open = partial(open_media, path, sound=sound, pictures=pictures, most_hz=most_hz)
 
     async def open(self, answer: Answer) -> None:
         """Answer one call, the file's.
@@ -79,12 +122,15 @@ class ReplayDoor:
         Raises:
             agent.media_file.MediaError: the file cannot be played, or the output cannot be written.
         """
-        with open_media(self._path) as media:
+        options = self._options
+        with self._open() as media:
             caller = Replay(
                 media,
-                tail=self._tail,
-                recorder=None if self._output is None else Recorder(self._output),
-                sink=self._sink,
+                tail=options.tail,
+                recorder=None if options.output is None else Recorder(options.output),
+                sink=options.sink,
+                texts=options.texts,
+                senses=options.senses,
             )
             try:
                 await answer(caller)
@@ -101,13 +147,22 @@ class Replay:
         tail: silence after its end.
         recorder: writes down what both sides said.
         sink: is told every event.
+        texts: what the caller types, in order of time.
+        senses: which the caller allows.
     """
 
-    senses: frozenset[str] | None = None
-
     def __init__(
-        self, media: MediaFile, *, tail: Nanos = 0, recorder: Recorder | None = None, sink: Sink | None = None
+        self,
+        media: MediaFile,
+        *,
+        tail: Nanos = 0,
+        recorder: Recorder | None = None,
+        sink: Sink | None = None,
+        texts: Sequence[Text] = (),
+        senses: frozenset[str] | None = None,
     ) -> None:
+        self.senses = senses
+        self._texts = deque(texts)
         self.call_id = f"{zlib.crc32(repr(media.info).encode()):08x}"
         self._media = media
         self._tail = tail
@@ -133,14 +188,24 @@ class Replay:
                     break
                 for media in batch:
                     end = begin + _available(media)
+                    await self._type(feed, clock, end - begin, begin)
                     await clock.sleep_until(end)
                     feed(_moved(media, begin) if begin else media)
                     if self._recorder is not None and isinstance(media, AudioChunk):
                         self._recorder.left(media)
         if isinstance(batch, Exception):
             raise batch
-        if not self._media.info.audio:
+        if not self._media.hears:
             await clock.sleep_until(end + self._tail)
+        await self._type(feed, clock, AT_END, begin)
+
+    async def _type(self, feed: Feed, clock: Clock, until: Nanos, begin: Nanos) -> None:
+        """Type what is due before ``until``, or, at the end, all that is left."""
+        while self._texts and (until == AT_END or self._texts[0].at < until):
+            text = self._texts.popleft()
+            if text.at < AT_END:
+                await clock.sleep_until(begin + text.at)
+            feed(replace(text, at=clock.now()))
 
     async def send(self, action: Action) -> None:
         """Play sound; there is nobody to see the rest."""
@@ -168,7 +233,7 @@ class Replay:
 
     async def _decode(self, ready: asyncio.Queue[_Batch | Exception], clock: Clock) -> None:
         """Put batches, and an empty one at the end."""
-        items = continuous(iter(self._media), self._tail) if self._media.info.audio else iter(self._media)
+        items = continuous(iter(self._media), self._tail) if self._media.hears else iter(self._media)
         more = True
         while more:
             async with clock.working("decode"):

@@ -17,8 +17,8 @@ from agent.media_file import MediaError, MissingFile, NothingToPlay, NotMedia, o
 from agent.models import resolve_clip
 from agent.recorder import CannotRecord, Recorder
 from agent.transports import Signal, Transport
-from agent.transports.replay import Replay, ReplayDoor, continuous, load
-from perception.media import RATE_HZ, AudioChunk, Media, VideoFrame
+from agent.transports.replay import AT_END, Replay, ReplayDoor, continuous, load
+from perception.media import RATE_HZ, AudioChunk, Media, Text, VideoFrame
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from tests import scenes
 from tests.agent.test_media_file import write_pictures, write_sound
@@ -212,6 +212,7 @@ def test_the_decoder_is_never_far_ahead() -> None:
 class _Counted:
     def __init__(self, media: object) -> None:
         self.info = media.info  # type: ignore[attr-defined]
+        self.hears = media.hears  # type: ignore[attr-defined]
         self.count = 0
         self._media = media
 
@@ -272,3 +273,39 @@ def test_filling_keeps_the_order_of_time() -> None:
     order = [m.end if isinstance(m, AudioChunk) else m.at for m in continuous(iter(items), tail=100 * MS)]
     assert order == sorted(order)
     assert order[-1] == 3100 * MS
+
+
+def test_texts_are_typed_at_their_instant_and_the_rest_after_the_end(tmp_path: Path) -> None:
+    texts = [Text("early", 310 * MS), Text("late", 5 * SECOND), Text("last", AT_END)]
+    path = write_sound(tmp_path / "a.wav")
+    fed = play(load(path=path, tail_s=0.5, texts=texts))
+    typed = [(now, item) for now, item in fed if isinstance(item, Text)]
+    assert [item.text for _, item in typed] == ["early", "late", "last"]
+    assert [item.at for _, item in typed] == [now for now, _ in typed]
+    assert typed[0][0] == pytest.approx(310 * MS, abs=MS)
+    assert typed[1][0] == pytest.approx(5 * SECOND, abs=MS)
+    index = [item for _, item in fed].index(typed[0][1])
+    before = [item.end for _, item in fed[:index] if isinstance(item, AudioChunk)]
+    after = [item.end for _, item in fed[index:] if isinstance(item, AudioChunk)]
+    assert max(before) <= 310 * MS < min(after)
+    alone = play(load(path=path, tail_s=0.5, texts=texts[2:]))
+    assert alone[-1][0] == pytest.approx(sound_of(alone)[-1].end, abs=MS)
+    with pytest.raises(ValueError, match="order"):
+        load(path=path, texts=texts[::-1])
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_sound_or_pictures_can_be_left_out(tmp_path: Path) -> None:
+    path = scenes.crying_to_joyful(tmp_path).path
+    silent = play(load(path=path, tail_s=1.0, sound=False, most_video_hz=10.0))
+    assert sound_of(silent) == []
+    assert len(pictures_of(silent)) == pytest.approx(197, abs=2)
+    slots = [picture.at * 10 // SECOND for picture in pictures_of(silent)]
+    assert len(slots) == len(set(slots))
+    blind = play(load(path=path, tail_s=1.0, pictures=False))
+    assert pictures_of(blind) == []
+    assert as_seconds(sound_of(blind)[-1].end) == pytest.approx(20.7, abs=0.1)
+    only_sound = write_sound(tmp_path / "a.wav")
+    with pytest.raises(NothingToPlay, match="no pictures"):
+        play(load(path=only_sound, sound=False))
