@@ -27,6 +27,7 @@ from agent.transports import Door, Transport
 from agent.voices import Voice
 from perception.workers import Resolve, WorkerFactory
 from policy.backends import Policy
+from policy.tasks import Task
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ KINDS = {
     "policy": "policy.backends",
     "voice": "agent.voices",
     "transport": "agent.transports",
+    "task": "policy.tasks",
 }
 
 
@@ -88,6 +90,12 @@ def policy(part: Use, resolve: Resolve) -> Policy:
 def voice(part: Use, resolve: Resolve) -> Voice:
     """Load the voice."""
     made: Voice = _make("voice", part, resolve=resolve)
+    return made
+
+
+def task(part: Use) -> Task:
+    """Load a benchmark."""
+    made: Task = _make("task", part)
     return made
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``agent serve | replay | models | doctor | list``."""
+"""The command line: ``agent serve | replay | bench | models | doctor | list``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import build, config, doctor, logs, models, offload
+from agent.bench import commands as bench
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
 from agent.media_file import MediaError, open_media
@@ -27,6 +28,7 @@ examples:
   agent replay clip.mp4              a file becomes the caller; prints the story of the call
   agent replay clip.mp4 --json       the same as JSON lines
   agent replay clip.mp4 --audio-out talk.wav   also writes what both said (left: caller, right: agent)
+  agent bench --data builtin         replay the small benchmark that ships, and report it
   agent models fetch                 get the embedded models (once; offline afterwards)
   agent doctor                       check this machine and say what to do
 
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except config.ConfigError as error:
+        return _fail(USAGE, error)
+    except bench.ERRORS as error:
         return _fail(USAGE, error)
     except models.ModelError as error:
         return _fail(NO_MODELS, error)
@@ -98,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         "--measured", action="store_true", help="charge work what it takes here, not the configured fixed costs"
     )
     replay.set_defaults(run=_replay)
+
+    bench.add(commands)
 
     store = commands.add_parser("models", help="the embedded models: list, fetch, verify")
     verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -242,3 +242,31 @@ def for_replay(config: Config) -> Config:
     lost_after = config.call.lost_after + config.replay.tail
     call = dataclasses.replace(config.call, greeting=False, turns=turns, lost_after=lost_after)
     return dataclasses.replace(config, call=call)
+
+
+BENCH_WORKERS = (
+    Use("vad"),
+    # Nobody waits for the words of a recording: each utterance is recognised once, when it is over.
+    Use("asr", {"partials": "off", "pause_ms": 600, "gap_ms": 600}),
+    Use("prosody"),
+    Use("face"),
+    Use("gesture"),
+    Use("scene"),
+)
+"""The senses of a benchmark run, unless the configuration names others; ``configs/bench.toml`` says the same."""
+
+
+def for_bench(config: Config) -> Config:
+    """Return ``config`` for the items of a benchmark: the agent only listens, until it is asked."""
+    config = for_replay(config)
+    reply = dataclasses.replace(config.call.reply, first_decision=_PATIENCE, next_decision=_PATIENCE)
+    call = dataclasses.replace(
+        config.call, reflexes=False, answers="questions", prepare_every=_NEVER, finish=_PATIENCE, reply=reply
+    )
+    workers = BENCH_WORKERS if config.workers == Config().workers else config.workers
+    return dataclasses.replace(config, call=call, workers=workers)
+
+
+_NEVER: Nanos = 365 * 24 * 3600 * SECOND
+_PATIENCE: Nanos = 3600 * SECOND
+"""A model may think as long as it likes in a benchmark; a process that hangs is ended from outside."""

@@ -176,7 +176,7 @@ def _dialogue(window: ContextWindow) -> tuple[list[str | None], tuple[str, ...],
     agent: list[str] = []
     begin, end = window.end, window.end
     for entry in window.entries:
-        if isinstance(entry, Percept):
+        if isinstance(entry, Percept) or (isinstance(entry, Text) and entry.form):
             continue
         if isinstance(entry, Turn) and entry.speaker == "agent":
             agent.append(entry.text)

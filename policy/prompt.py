@@ -8,6 +8,7 @@ samples all go through :func:`render`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from perception.percept import (
     Percept,
 )
 from perception.timebase import SECOND, Nanos
+from policy.tasks import NUMBER, YES_NO
 from policy.words import covers_up, mood_words, plain, topics
 
 SYSTEM: Final = (
@@ -52,13 +54,16 @@ _SEEN: Final = 0.4
 _REACH: Final = 6 * SECOND
 """How far before words a look or a tone still belongs to them."""
 
+_LETTER: Final = re.compile(r"^\s*\(?([A-Za-z])[.):]\s*")
+_STOCK: Final = re.compile(r",?\s*which (?:one )?of the following (?:is|are) correct\s*\?.*$", re.IGNORECASE)
+
 PERSON: Final = "user"
 AGENT: Final = "assistant"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One rendered line and whose message it belongs to, ``user`` or ``assistant``."""
+    """One rendered line and whose message it belongs to, ``user`` or ``assistant``. A question's has line breaks."""
 
     role: str
     text: str
@@ -73,6 +78,58 @@ class _Seen:
     flagged: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question that waits for an answer: ``text``, ``form``, ``options`` and ``at`` as in its ``Text``.
+
+    Attributes:
+        place: index of its entry in the window.
+    """
+
+    text: str
+    form: str
+    options: tuple[str, ...]
+    at: Nanos
+    place: int
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """All answers there can be; for a ``multi`` question, their parts."""
+        if self.form == NUMBER:
+            return tuple(map(str, range(11)))
+        if self.form == YES_NO or not self.options:
+            return ("Yes", "No")
+        found = [match.group(1).upper() for match in map(_LETTER.match, self.options) if match]
+        unlike = len(set(found)) == len(self.options)
+        return tuple(found) if unlike else tuple(chr(ord("A") + i) for i in range(len(self.options)))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The options without their letters."""
+        return tuple(_LETTER.sub("", option).strip() for option in self.options)
+
+    @property
+    def asked(self) -> str:
+        """What is asked, without the words around it, as far as they can be told apart."""
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        marked = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("question:")]
+        shown = [place for place, line in enumerate(lines) if _LETTER.sub("", line) in self.choices]
+        above = [line for line in lines[: shown[0] if shown else 0] if line.lower() != "options:"]
+        found = marked or above or [line for line in lines if line.endswith("?")] or [" ".join(lines[:-1])]
+        return _STOCK.sub("", found[-1]).strip() or self.text
+
+
+def question_of(window: ContextWindow) -> Question | None:
+    """Return the question that waits in ``window``: only percepts, and an agent's turn cut off, may come after it."""
+    for place in range(len(window.entries) - 1, -1, -1):
+        entry = window.entries[place]
+        if isinstance(entry, Text) and entry.form:
+            return Question(text=entry.text, form=entry.form, options=entry.options, at=entry.at, place=place)
+        if isinstance(entry, Text) or (isinstance(entry, Turn) and not (entry.cut and entry.speaker == "agent")):
+            return None
+    return None
+
+
 def stamp(at: Nanos) -> str:
     """Return ``at`` as ``minutes:seconds`` with one decimal, rounded down."""
     tenths = max(0, at) // (SECOND // 10)
@@ -81,22 +138,27 @@ def stamp(at: Nanos) -> str:
 
 def quoted(text: str) -> str:
     """Return ``text`` as one line of user data: no line breaks, no markers of a chat template, quotes straightened."""
-    text = " ".join(text.replace("<|", "< |").replace("|>", "| >").split())
-    return '"' + text.replace('"', "'") + '"'
+    return '"' + " ".join(_unmarked(text).split()).replace('"', "'") + '"'
+
+
+def _unmarked(text: str) -> str:
+    return text.replace("<|", "< |").replace("|>", "| >")
 
 
 def line_of(entry: Entry) -> str | None:
     """Return the line of one entry on its own, or ``None`` where it is not worth one.
 
     Partial and revised transcripts give none (the words come as a :class:`Turn`), nor does geometry, a blink,
-    the start and stop of a voice, or anything uncertain.
+    the start and stop of a voice, or anything uncertain. A question that wants an answer of a certain form is the
+    one entry that keeps its line breaks, for it comes from whoever runs the call and is an instruction.
     """
     if isinstance(entry, Turn):
         cut = " (cut off)" if entry.cut else ""
         who = "you" if entry.speaker == "agent" else "says"
         return f"[{stamp(entry.start)}] {who}: {quoted(entry.text)}{cut}"
     if isinstance(entry, Text):
-        return f"[{stamp(entry.at)}] types: {quoted(entry.text)}"
+        words = f"asks:\n{_unmarked(entry.text)}" if entry.form else f"types: {quoted(entry.text)}"
+        return f"[{stamp(entry.at)}] {words}"
     label = " ".join(entry.label.split())[:40]
     if not label or label == UNCERTAIN:
         return None
@@ -198,9 +260,9 @@ def summarise(old: str, gone: Iterable[Entry]) -> str:
 
 
 def _told(entries: Sequence[Entry]) -> Iterator[Turn | Text]:
-    """Yield what the person said or typed."""
+    """Yield what the person said or typed; a question with a form is not theirs."""
     for entry in entries:
-        if isinstance(entry, Text) or (isinstance(entry, Turn) and entry.speaker != "agent"):
+        if (isinstance(entry, Text) and not entry.form) or (isinstance(entry, Turn) and entry.speaker != "agent"):
             yield entry
 
 

@@ -62,6 +62,10 @@ class Writer:
         """Begin a call: a copy of the opening's cache."""
         return Chat(self, self._opening, copy.deepcopy(self._opening_cache))
 
+    def blank(self) -> Chat:
+        """Begin a conversation that has nothing in front."""
+        return Chat(self, (), self._new_cache())
+
     def _new_cache(self) -> Any:
         from transformers import DynamicCache
 
@@ -144,6 +148,36 @@ class Chat:
         finally:
             self._crop(before)
 
+    def likelihoods(self, endings: Sequence[str], stop: Event) -> dict[str, float]:
+        """Return the natural logarithm of how likely each of ``endings`` comes next, behind what was just read.
+
+        A prefix that several endings share is read once; all is cropped from the cache again, however it ends.
+
+        Args:
+            endings: what may come next, none of them empty.
+            stop: ends the work between two tokens.
+
+        Raises:
+            Stopped: ``stop`` was set.
+        """
+        before = len(self._ids)
+        known: dict[tuple[int, ...], Any] = {(): self._logits.log_softmax(-1)}
+        out: dict[str, float] = {}
+        try:
+            for ending in endings:
+                ids, out[ending] = tuple(self._writer.encode(ending)), 0.0
+                for place, token in enumerate(ids):
+                    if ids[:place] not in known:
+                        if stop.is_set():
+                            raise Stopped
+                        self._crop(before)
+                        self._append(ids[:place])
+                        known[ids[:place]] = self._logits.log_softmax(-1)
+                    out[ending] += float(known[ids[:place]][token])
+            return out
+        finally:
+            self._crop(before)
+
     def _append(self, ids: Sequence[int]) -> None:
         self._logits = self._writer._forward(ids, self._cache)
         self._ids.extend(ids)
@@ -182,9 +216,19 @@ def conversation(window: ContextWindow) -> tuple[str, ...]:
     return tuple(out)
 
 
+def asking(window: ContextWindow, system: str) -> tuple[str, ...]:
+    """Return ``window`` as :func:`conversation` does, behind ``system``, for a :meth:`Writer.blank` conversation."""
+    return (f"<|im_start|>system\n{system}{_END}", *conversation(window))
+
+
+def reply_to(start: str = "") -> str:
+    """Return what closes the person's message and opens the answer, which begins with ``start``."""
+    return f"{_END}{_ASSISTANT}{start}"
+
+
 def cue(strategy: str) -> str:
     """Return what closes the person's message and asks for an answer with ``strategy``."""
-    return f"{_END}{_ASSISTANT}[{strategy}] "
+    return reply_to(f"[{strategy}] ")
 
 
 def opening(system: str, examples: Sequence[tuple[Sequence[str], str, str]]) -> str:

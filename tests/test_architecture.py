@@ -13,6 +13,7 @@ PARTS = {
     "policy/backends": "policy.backends",
     "agent/voices": "agent.voices",
     "agent/transports": "agent.transports",
+    "policy/tasks": "policy.tasks",
 }
 PACKAGES = ("agent", "perception", "policy")
 SOURCES = [ROOT / "server.py", *(p for d in PACKAGES for p in sorted((ROOT / d).rglob("*.py")))]

@@ -166,7 +166,7 @@ class Ledger:
         if key in self.done:
             return
         line = json.dumps(to_json(record), ensure_ascii=False, separators=(",", ":"))
-        self._out.write(line.encode("utf-8") + b"\n")
+        self._out.write(line.encode("utf-8", "replace") + b"\n")
         self._out.flush()
         os.fsync(self._out.fileno())
         self.done.add(key)

@@ -1,402 +1,167 @@
-"""What a run amounts to: two accuracies with their errors, coverage, errors, times; beside what others have reached.
+"""The report of a run for a terminal.
 
-``strict`` counts every selected question, and what has no answer is wrong. ``reference`` is the published scorer, bit
-for bit: it leaves out what was not answered. The published rows were made with the latter.
+The figures are of :mod:`agent.bench.summary`, the same as a page is of :mod:`agent.bench.page`.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from agent.bench.records import Answer, Record, RunError
-from agent.bench.stats import Estimate, accuracy, interval, macro, median, percentile
-from policy.tasks import Ask, Group, Item, Published, Scored, Task
+from agent.bench.judging import KINDS
+from agent.bench.summary import FIXED_COSTS, NOT_COMPARABLE, best_known, fixed_costs, summarise
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-NOT_COMPARABLE: Final = "A smoke test of the loop; not comparable with published results."
-
-KINDS: Final = {
-    "malformed": "the data set's entry cannot be used",
-    "missing": "there is no record of it",
-    "item_failed": "the item failed as a whole",
-    "answer_failed": "the question failed",
-    "no_answer": "nothing was answered",
-    "not_understood": "an answer that names no choice",
-}
-"""Why an answer earns nothing whatever is right, by kind; all but the last lower the coverage."""
-
-_CONDITION: Final = ("variant", "feed", "asr", "hear_all", "policy", "model", "senses", "seed")
-_WRONG: Final = Scored(credit=0.0)
-_DROPPED: Final = Scored(credit=0.0, counts=False)
-_HUMAN: Final = "human"
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """One repetition of a question.
-
-    Attributes:
-        record: of its item; ``None`` if there is none.
-        answer: what came of it; ``None`` if nothing was recorded.
-        kind: one of :data:`KINDS`; ``""`` if there is an answer that was understood.
-        message: what is known about the error.
-        strict: verdict of the strict rules.
-        reference: verdict of the published scorer.
-    """
-
-    record: Record | None
-    answer: Answer | None
-    kind: str
-    message: str
-    strict: Scored
-    reference: Scored
-
-    @property
-    def answered(self) -> bool:
-        """Whether there are words to judge."""
-        return self.kind in ("", "not_understood")
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A question with all its repetitions. ``ask`` is ``None`` for an entry from which no question could be read."""
-
-    item: Item
-    ask: Ask | None
-    code: str
-    tries: tuple[Try, ...]
-
-    @property
-    def cluster(self) -> str:
-        """What it shares with other questions: its medium."""
-        return self.item.media or self.item.id
-
-    @property
-    def strict(self) -> float:
-        """Mean credit over the repetitions; what is not answered earns nothing."""
-        return math.fsum(t.strict.credit for t in self.tries) / len(self.tries)
-
-    @property
-    def exact(self) -> float:
-        """Share of the repetitions that are wholly right."""
-        return sum(t.strict.exact for t in self.tries) / len(self.tries)
-
-    @property
-    def reference(self) -> float | None:
-        """Mean credit over the repetitions that the published scorer counts; ``None`` if it counts none."""
-        credits = [t.reference.credit for t in self.tries if t.reference.counts]
-        return math.fsum(credits) / len(credits) if credits else None
-
-    @property
-    def steady(self) -> bool:
-        """Whether all repetitions gave the same answer."""
-        said = {t.strict.parsed or (t.answer.raw or "").strip() if t.answer else "" for t in self.tries if t.answered}
-        return len(said) == 1 and all(t.answered for t in self.tries)
-
-
-def selected(items: Sequence[Item], run: Mapping[str, Any]) -> list[Item]:
-    """Return the items that a run is about, in the order of the data set.
-
-    Raises:
-        RunError: the run names items that the data set does not hold.
-    """
-    if run.get("selected") is None:
-        return list(items)
-    wanted = set(run["selected"])
-    lacking = sorted(wanted - {item.id for item in items})
-    if lacking:
-        raise RunError(
-            f"the data set does not hold {len(lacking)} of the {len(wanted)} items of the run, such as {lacking[0]!r}; "
-            "report on the data set that it was made from"
-        )
-    return [item for item in items if item.id in wanted]
-
-
-def judge(
-    task: Task, items: Iterable[Item], records: Iterable[Record], *, repeats: int = 1, mode: str = "direct"
-) -> list[Judged]:
-    """Judge every question of ``items`` by both rules, in their order; records of other items are left aside.
-
-    Args:
-        task: says what is right.
-        items: those that were selected.
-        records: what came of them, in any order; the first of an item and repetition counts.
-        repeats: how often each was to be asked.
-        mode: ``direct`` or ``think``, as the questions were put.
-    """
-    known: dict[tuple[str, int], Record] = {}
-    for record in records:
-        known.setdefault((record.id, record.repeat), record)
-    codes = code_of(task)
-    return [
-        Judged(
-            item,
-            ask,
-            codes(item.task_type),
-            tuple(_try(task, item, ask, known.get((item.id, repeat)), mode) for repeat in range(repeats)),
-        )
-        for item in items
-        for ask in (item.asks or (None,))
-    ]
-
-
-def code_of(task: Task) -> Callable[[str], str]:
-    """Return a function from a task type to the code of its group; what the table does not know is its own group."""
-    known = {kind: group.code for group in task.groups for kind in group.task_types}
-    taken = {group.code for group in task.groups}
-    return lambda kind: known.get(kind, f"{kind} (other)" if kind in taken else kind or "(none)")
-
-
-def repeats_of(records: Iterable[Record], run: Mapping[str, Any]) -> int:
-    """Return how often each item was to be played: as the run says, or else as the records show."""
-    return max(1, int(run.get("repeats") or 0), *(1 + record.repeat for record in records))
-
-
-def summarise(
-    task: Task, items: Sequence[Item], records: Sequence[Record], run: Mapping[str, Any], *, mode: str = "direct"
-) -> dict[str, Any]:
-    """Sum up a run as plain JSON values, in an order that is always the same.
-
-    Args:
-        task: the benchmark.
-        items: all items of the data set; ``run["selected"]`` names those that count, else all do.
-        records: what came of them.
-        run: what was run; ``comparable: false`` leaves the published rows out.
-        mode: ``direct`` or ``think``: which form of answer was asked for.
-
-    Raises:
-        RunError: the run is not of this data set.
-    """
-    chosen = selected(items, run)
-    ids = {item.id for item in chosen}
-    ours = [record for record in records if record.id in ids]
-    count = repeats_of(ours, run)
-    judged = judge(task, chosen, ours, repeats=count, mode=mode)
-    groups = [*task.groups]
-    groups += [Group(code=c, name=c, in_average=False) for c in dict.fromkeys(j.code for j in judged) if not _in(groups, c)]
-    strict = _block(judged, groups, task, lambda j: j.strict)
-    strict["exact"] = _cell(judged, lambda j: j.exact)
-    reference = _block(judged, groups, task, lambda j: j.reference)
-    crashes = Counter(t.reference.crash for j in judged for t in j.tries if t.reference.crash)
-    reference |= {"crashes": sum(crashes.values()), "crash_reasons": dict(sorted(crashes.items()))}
-    strict |= {"crashes": 0}
-    comparable = run.get("comparable", True) is not False
-    usable = [j for j in judged if j.ask is not None and not j.item.problem]
-    steady = sum(j.steady for j in usable) / len(usable) if usable and count > 1 else None
-    return {
-        "task": task.name,
-        "mode": mode,
-        "asks": len(judged),
-        "items": len(chosen),
-        "media": len({j.cluster for j in judged}),
-        "records": len(ours),
-        "repeats": {"count": count, "asks": len(usable), "consistency": steady},
-        "comparable": comparable,
-        "note": _note(judged, task, comparable),
-        "condition": _condition(run),
-        "groups": [_group(group, judged, task) for group in groups],
-        "strict": strict,
-        "reference": reference,
-        "coverage": _coverage(judged),
-        "errors": _errors(judged),
-        "latency": _latency(ours, judged),
-        "budget": _budget(ours, judged),
-        "media_s": math.fsum(record.media_s for record in ours),
-        "took_s": math.fsum(record.took_s for record in ours),
-        "published": [_published(row, task, judged) for row in task.published] if comparable else [],
-    }
-
-
-def best_known(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the published rows to stand beside a run: the best of those that cover the most tasks, and people's."""
-    rows: Sequence[Mapping[str, Any]] = summary["published"]
-    people = [row for row in rows if _HUMAN in str(row["model"]).lower()]
-    models = [row for row in rows if row not in people]
-    best = sorted(models, key=lambda r: (len(r["cells"]), r["subset"] == "full", r["average"] or 0.0))[-1:]
-    return best + people[:1]
+__all__ = ["NOT_COMPARABLE", "best_known", "percent", "plain_table", "summarise", "table"]
 
 
 def table(summary: Mapping[str, Any]) -> RenderableType:
-    """Return a summary for a terminal of 80 columns or more."""
-    from agent.bench.terminal import render
+    """Return a summary for a terminal of 80 columns or more.
 
-    return render(summary)
+    Args:
+        summary: as :func:`summarise` returns it.
+    """
+    from rich.console import Group as Stack
+    from rich.text import Text
 
-
-def _in(groups: Iterable[Group], code: str) -> bool:
-    return any(group.code == code for group in groups)
-
-
-def _try(task: Task, item: Item, ask: Ask | None, record: Record | None, mode: str) -> Try:
-    answer = None if record is None or ask is None else next((a for a in record.answers if a.ask == ask.id), None)
-    if item.problem or ask is None:
-        kind, message = "malformed", item.problem
-    elif record is None:
-        kind, message = "missing", ""
-    elif record.error:
-        kind, message = "item_failed", record.error
-    elif answer is not None and answer.error:
-        kind, message = "answer_failed", answer.error
-    elif answer is None or not (answer.raw or "").strip():
-        kind, message = "no_answer", ""
-    else:
-        assert answer.raw is not None
-        strict = task.score(item, ask, answer.raw, rules="strict", mode=mode)
-        reference = task.score(item, ask, answer.raw, rules="reference", mode=mode)
-        return Try(record, answer, "" if strict.parsed else "not_understood", "", strict, reference)
-    # The published scorer sees an answer field that was left empty; an answer that came with an error is none.
-    blank = answer.raw if answer is not None and kind == "no_answer" else None
-    reference = _DROPPED if ask is None else task.score(item, ask, blank, rules="reference", mode=mode)
-    return Try(record, answer, kind, message, _WRONG, reference)
+    head = Text.assemble((f"{summary['task']}", "bold"), f": {_counted(summary)}")
+    parts: list[RenderableType] = [head, _tasks(summary)]
+    beside = [f"{row['model']}: published, {row['subset']} set" for row in best_known(summary)]
+    small = [
+        "Strict counts every selected question and gives one standard error, clustered by medium; reference is the "
+        "published scorer, which leaves out what was not answered."
+    ]
+    small += ["; ".join(beside) + "."] * bool(beside) + [summary["note"]] * bool(summary["note"])
+    parts += [Text(line, style="dim") for line in small]
+    last = [_budget_told(summary), FIXED_COSTS] if fixed_costs(summary) else [_budget_told(summary)]
+    told = (Text(line, style="dim") for line in last)
+    return Stack(*parts, *_errors_told(summary), _latency_table(summary), *told)
 
 
-Credit = Callable[[Judged], float | None]
+def plain_table(title: str, rows: Iterable[tuple[str, Mapping[str, Any]]], crashes: int = 0) -> RenderableType:
+    """Return figures by name for a terminal: number, credit and accuracy.
+
+    Args:
+        title: what they are figures of.
+        rows: a name and its ``total``, ``correct`` and ``accuracy``; the last row is the sum.
+        crashes: on how many answers the published scorer would have crashed.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    told = f"The published scorer would have crashed on {crashes:,} answers; they are left out." if crashes else None
+    out = Table(title=Text(title), caption=told, box=None, pad_edge=False, title_justify="left", caption_justify="left")
+    for name in ("Task", "n", "Correct", "Accuracy"):
+        out.add_column(name, justify="left" if name == "Task" else "right")
+    listed = list(rows)
+    for index, (name, cell) in enumerate(listed):
+        style = "bold" if index == len(listed) - 1 else ""
+        out.add_row(Text(name), f"{cell['total']:,}", f"{cell['correct']:g}", percent(cell["accuracy"]), style=style)
+    return out
 
 
-def _series(judged: Iterable[Judged], credit: Credit) -> tuple[list[float], list[str]]:
-    pairs = [(found, j.cluster) for j in judged if (found := credit(j)) is not None]
-    return [found for found, _ in pairs], [cluster for _, cluster in pairs]
+def percent(value: float | None) -> str:
+    """Return a share as a percentage with one decimal, ``-`` if there is none."""
+    return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _cell(judged: Iterable[Judged], credit: Credit) -> dict[str, Any]:
-    credits, clusters = _series(judged, credit)
-    return {"total": len(credits), "correct": math.fsum(credits), **_estimate(accuracy(credits, clusters))}
+def _counted(summary: Mapping[str, Any]) -> str:
+    again = summary["repeats"]
+    asks, media = summary["asks"], summary["media"]
+    told = f"{asks:,} question{'s' * (asks != 1)} about {media:,} {'media' if media != 1 else 'medium'}"
+    if again["count"] > 1:
+        told += f", {again['count']} times; {percent(again['consistency'])} % answered the same each time"
+    return told
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
-    low, high = interval(found)
-    return {"accuracy": found.mean, "se": found.se, "low": low, "high": high, "clusters": found.clusters}
+def _tasks(summary: Mapping[str, Any]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    beside = best_known(summary)
+    out = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    out.add_column("Task", min_width=20, overflow="fold")
+    for name, width in (("L", 1), ("n", 5), ("Strict ± SE", 11), ("Ref.", 5), ("Cov.", 5)):
+        out.add_column(name, justify="right", width=width, no_wrap=True)
+    for row in beside:
+        out.add_column(Text(str(row["model"])), justify="right", width=8, overflow="fold")
+    strict, reference, coverage = summary["strict"], summary["reference"], summary["coverage"]
+
+    def add(
+        name: str, level: Any, ours: Mapping[str, Any], ref: Mapping[str, Any], cov: Any, cells: Any, **o: Any
+    ) -> None:
+        sure = "-" if ours["accuracy"] is None else percent(ours["accuracy"])
+        sure += "" if ours["se"] is None else f" ± {100 * ours['se']:3.1f}"
+        total = ours.get("total", "")
+        seen = "" if cov is None else percent(cov.get("coverage"))
+        told = [str(level or ""), f"{total:,}" if total != "" else "", sure, percent(ref["accuracy"]), seen]
+        out.add_row(Text(name), *told, *(percent(cell) for cell in cells), **o)
+
+    shown = [group for group in summary["groups"] if group["selected"]]
+    for index, group in enumerate(shown):
+        code = group["code"]
+        name = f"{code:<3} {group['name']}" if group["known"] else code
+        cells = [row["cells"].get(code) for row in beside]
+        last = index == len(shown) - 1
+        per = coverage["per_group"][code]
+        add(name, group["level"], strict["per_group"][code], reference["per_group"][code], per, cells, end_section=last)
+    levels = [level for level, cell in strict["per_level"].items() if cell["total"]]
+    for level in levels:
+        ours, ref = strict["per_level"][level]["macro"], reference["per_level"][level]["macro"]
+        name = f"Level {level}, mean of {_tasks_of(ours)}"
+        add(name, level, ours, ref, None, [r["levels"][level] for r in beside], end_section=level == levels[-1])
+    for key in ("macro13", "macro15") if strict["macro15"]["of"] != strict["macro13"]["of"] else ("macro15",):
+        if strict[key]["groups"]:
+            name = f"Mean of {_tasks_of(strict[key])}"
+            add(name, "", strict[key], reference[key], None, [row[key] for row in beside], style="bold")
+    add("All questions", "", strict["all"], reference["all"], coverage["all"], [None] * len(beside), style="bold")
+    return out
 
 
-def _macro(judged: Sequence[Judged], codes: Sequence[str], credit: Credit) -> dict[str, Any]:
-    series = {code: _series((j for j in judged if j.code == code), credit) for code in codes}
-    lacking = [code for code, (credits, _) in series.items() if not credits]
-    found = macro(list(series.values()))
-    return {**_estimate(found), "groups": found.n, "of": len(codes), "missing": lacking}
+def _tasks_of(cell: Mapping[str, Any]) -> str:
+    there = "" if cell["groups"] == cell["of"] else f"{cell['groups']} of "
+    return f"{there}{cell['of']} tasks" if cell["of"] != 1 else "1 task"
 
 
-def _block(judged: Sequence[Judged], groups: Sequence[Group], task: Task, credit: Credit) -> dict[str, Any]:
-    kinds = dict.fromkeys(kind for group in groups for kind in group.task_types)
-    kinds = dict.fromkeys([*kinds, *(j.item.task_type for j in judged)])
-    present = {j.item.task_type for j in judged}
-    levels = sorted({group.level for group in task.groups} - {0})
-    in_level = {level: [g.code for g in task.groups if g.level == level] for level in levels}
-    return {
-        "per_task": {k: _cell((j for j in judged if j.item.task_type == k), credit) for k in kinds if k in present},
-        "per_group": {g.code: _cell((j for j in judged if j.code == g.code), credit) for g in groups},
-        "per_level": {
-            str(level): _cell((j for j in judged if j.code in codes), credit)
-            | {"macro": _macro(judged, codes, credit)}
-            for level, codes in in_level.items()
-        },
-        "all": _cell(judged, credit),
-        "macro13": _macro(judged, [g.code for g in task.groups if g.in_average], credit),
-        "macro15": _macro(judged, [g.code for g in task.groups], credit),
-    }
+def _errors_told(summary: Mapping[str, Any]) -> list[RenderableType]:
+    from rich.text import Text
+
+    errors, crashes = summary["errors"], summary["reference"]["crashes"]
+    told = [f"{count:>5}  {KINDS[kind]}" for kind, count in errors["counts"].items()]
+    told += [f"         {m['count']} × {m['message']} (first: {m['first']})" for m in errors["messages"][:5]]
+    told += [f"         {item['id']}: {item['problem']}" for item in errors["malformed"][:5]]
+    if crashes:
+        reasons = ", ".join(summary["reference"]["crash_reasons"])
+        told.append(f"{crashes:>5}  answers on which the published scorer would have crashed ({reasons})")
+    return (
+        [Text("\nErrors", style="bold"), *(Text(line) for line in told), Text()] if told else [Text("\nNo errors.\n")]
+    )
 
 
-def _group(group: Group, judged: Iterable[Judged], task: Task) -> dict[str, Any]:
-    return {
-        "code": group.code,
-        "name": group.name,
-        "level": group.level,
-        "n": group.n,
-        "in_average": group.in_average,
-        "known": _in(task.groups, group.code),
-        "selected": sum(j.code == group.code for j in judged),
-    }
+def _latency_table(summary: Mapping[str, Any]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for name in ("Seconds", "Median", "95 %", "n"):
+        out.add_column(name, justify="left" if name == "Seconds" else "right")
+    for stage, found in summary["latency"].items():
+        name = "question to answer" if stage == "answer_s" else stage.replace("_", " ")
+        cells = ("-" if found[key] is None else f"{found[key]:.2f}" for key in ("median", "p95"))
+        out.add_row(Text(name), *cells, f"{found['n']:,}")
+    return out
 
 
-def _published(row: Published, task: Task, judged: Sequence[Judged]) -> dict[str, Any]:
-    """Return the row, with its means over the tasks that the run has; ``None`` where it lacks one of them."""
-    present = {j.code for j in judged}
-
-    def mean(codes: Iterable[str]) -> float | None:
-        cells = [row.cells.get(code) for code in codes if code in present]
-        known = [cell for cell in cells if cell is not None]
-        return math.fsum(known) / len(known) if known and len(known) == len(cells) else None
-
-    levels = sorted({group.level for group in task.groups} - {0})
-    return {
-        "model": row.model,
-        "subset": row.subset,
-        "average": row.average,
-        "cells": {g.code: row.cells[g.code] for g in task.groups if g.code in row.cells},
-        "macro13": mean(g.code for g in task.groups if g.in_average),
-        "macro15": mean(g.code for g in task.groups),
-        "levels": {str(level): mean(g.code for g in task.groups if g.level == level) for level in levels},
-    }
-
-
-def _coverage(judged: Sequence[Judged]) -> dict[str, Any]:
-    def cell(some: Iterable[Judged]) -> dict[str, Any]:
-        tries = [t for j in some for t in j.tries]
-        answered = sum(t.answered for t in tries)
-        return {
-            "selected": len(tries),
-            "answered": answered,
-            "coverage": answered / len(tries) if tries else None,
-        }
-
-    kinds = dict.fromkeys(j.item.task_type for j in judged)
-    codes = dict.fromkeys(j.code for j in judged)
-    return {
-        "per_task": {kind: cell(j for j in judged if j.item.task_type == kind) for kind in kinds},
-        "per_group": {code: cell(j for j in judged if j.code == code) for code in codes},
-        "all": cell(judged),
-    }
-
-
-def _errors(judged: Sequence[Judged]) -> dict[str, Any]:
-    tries = [(j, t) for j in judged for t in j.tries]
-    counts = Counter(t.kind for _, t in tries if t.kind)
-    messages = Counter((t.kind, t.message) for _, t in tries if t.message and t.kind != "malformed")
-    first = {(t.kind, t.message): j.item.id for j, t in reversed(tries)}
-    broken = {j.item.id: j.item for j in judged if j.item.problem}
-    return {
-        "counts": {kind: counts[kind] for kind in KINDS if counts[kind]},
-        "messages": [
-            {"kind": kind, "message": message, "count": n, "first": first[kind, message]}
-            for (kind, message), n in sorted(messages.items(), key=lambda found: (-found[1], found[0]))[:20]
-        ],
-        "malformed": [{"id": i.id, "task_type": i.task_type, "problem": i.problem} for i in broken.values()],
-    }
-
-
-def _latency(records: Sequence[Record], judged: Sequence[Judged]) -> dict[str, Any]:
-    """Of those that answered: the coverage says how many did not."""
-    found = {"answer_s": [t.answer.answer_s for j in judged for t in j.tries if t.answered and t.answer]}
-    for stage in sorted({name for record in records for name in record.stages}):
-        found[stage] = [record.stages[stage] for record in records if stage in record.stages]
-    return {k: {"median": median(v), "p95": percentile(v, 95), "n": len(v)} for k, v in found.items()}
-
-
-def _budget(records: Sequence[Record], judged: Sequence[Judged]) -> dict[str, Any]:
-    answers = [t.answer for j in judged for t in j.tries if t.answered and t.answer]
-    return {
-        "frames": median([a.frames for a in answers]),
-        "heard_s": median([a.heard_s for a in answers]),
-        "tokens": median([a.tokens for a in answers]),
-        "frames_seen": median([r.frames_seen for r in records if not r.error]),
-        "sensed_s": median([r.heard_s for r in records if not r.error]),
-    }
-
-
-def _condition(run: Mapping[str, Any]) -> dict[str, Any]:
-    told = {**run.get("condition", {}), **{key: run[key] for key in _CONDITION if key in run}}
-    return {str(k): v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in told.items()}
-
-
-def _note(judged: Sequence[Judged], task: Task, comparable: bool) -> str:
-    if not comparable:
-        return NOT_COMPARABLE
-    known, total = sum(_in(task.groups, j.code) for j in judged), sum(group.n for group in task.groups)
-    if 0 < known < total:
-        return f"A part of the benchmark: {known:,} of {total:,} questions. The errors say how far the numbers go."
-    return ""
+def _budget_told(summary: Mapping[str, Any]) -> str:
+    budget = summary["budget"]
+    if budget["frames"] is None:
+        return "Nothing was answered."
+    return (
+        f"Given to the policy, median: {budget['frames']:.0f} pictures, {budget['heard_s']:.1f} s of sound, "
+        f"{budget['tokens']:,.0f} tokens. Media {summary['media_s'] / 3600:.2f} h, "
+        f"work {summary['took_s'] / 3600:.2f} h."
+    )

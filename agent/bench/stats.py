@@ -137,9 +137,9 @@ def interval(found: Estimate, *, level: float = 0.95) -> tuple[float | None, flo
     """
     if found.mean is None or found.se is None or found.clusters < 2:
         return None, None
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    reach = float(t.ppf(0.5 + level / 2, found.clusters - 1)) * found.se
+    reach = float(stdtrit(found.clusters - 1, 0.5 + level / 2)) * found.se
     return found.mean - reach, found.mean + reach
 
 
@@ -177,8 +177,8 @@ def _se(sums: Mapping[Hashable, float]) -> float | None:
 
 
 def _p(mean: float, se: float, clusters: int) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     if se <= 1e-12:
         return 1.0 if abs(mean) <= 1e-12 else 0.0
-    return float(2 * t.sf(abs(mean) / se, clusters - 1))
+    return float(2 * stdtr(clusters - 1, -abs(mean) / se))

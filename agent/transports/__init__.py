@@ -20,6 +20,9 @@ from agent.journal import Event
 from perception.media import Media
 from perception.timebase import Nanos
 
+AT_END: Nanos = 1 << 62
+"""As the instant of something that a file's caller types: after the file and the silence behind it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:

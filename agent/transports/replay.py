@@ -25,7 +25,7 @@ from agent.media_reader import CHUNK
 from agent.offload import Thread
 from agent.player import Player
 from agent.recorder import Recorder
-from agent.transports import Answer, Feed
+from agent.transports import AT_END, Answer, Feed
 from perception.media import RATE_HZ, AudioChunk, Text, VideoFrame
 from perception.timebase import MS, Nanos, from_ticks, seconds, to_ticks
 
@@ -41,10 +41,6 @@ _PATIENCE_S = 5.0
 """The file must not be closed while a batch is being decoded."""
 
 _Batch = list[AudioChunk | VideoFrame]
-
-
-AT_END: Nanos = 1 << 62
-"""As the instant of a text: after the file and the silence behind it."""
 
 
 def load(
@@ -66,7 +62,7 @@ def load(
         tail_s: silence after the end of the file, so that the last words get their answer.
         output: WAV file to write the talk to, the caller on the left and the agent on the right.
         sink: is told every event of the call.
-        texts: what the caller types, in order of time; one at :data:`AT_END` comes after the silence.
+        texts: what the caller types, in order of time; one at :data:`agent.transports.AT_END` comes after the silence.
         sound: whether the file's sound comes in.
         pictures: whether its pictures come in.
         most_video_hz: pictures per second at most, 0 for all.

@@ -19,6 +19,13 @@ cores (``benchmarks/thinking.py``): first clause 29 ms after the end of the turn
 prepared; the model's first token 490 ms with the cache kept (37 of 625 tokens left to read) against 2.9 s without,
 and its whole sentence 1.9 s. Two threads gain nothing (614 ms). The other settings are there for weights that were
 trained for this.
+
+``answers`` says how a benchmark's question is answered, one that names the form of its answer:
+
+* ``likeness`` (default): by :mod:`policy.choosing`, from what was perceived, without a language model;
+* ``likelihood``: SmolLM2 reads the context and the question, and the letter, number or word gains whose likelihood
+  the context raises the most over the bare question;
+* ``generated``: what SmolLM2 writes in up to 64 tokens is given back as it is.
 """
 
 from __future__ import annotations
@@ -30,25 +37,30 @@ from functools import partial
 from threading import Event
 from typing import Final, TypeVar
 
-from perception.context import ContextWindow
+from perception.context import CUE_QUESTION, ContextWindow
 from policy import replies
 from policy.answer import Considered, consider, opening, spoken, words
 from policy.backends import Resolve
+from policy.choosing import Chooser, evidence_of, settle
 from policy.cues import cues_of
-from policy.decision import Decision, Speak
+from policy.decision import Decision, Speak, Wait
 from policy.embedding import Embedder
 from policy.gate import Gate
 from policy.parse import Clauses
-from policy.prompt import SYSTEM
+from policy.prompt import SYSTEM, Question, question_of
 from policy.reading import PrototypeReader
 from policy.reading import texts_of as needed_by_reader
 from policy.safety import Lookout
 from policy.safety import texts_of as needed_by_lookout
 from policy.words import load_table, tokens
-from policy.writer import Chat, Stopped, Writer, conversation, cue
+from policy.writer import Chat, Stopped, Writer, asking, conversation, cue, reply_to
 from policy.writer import opening as chat_opening
 
 GENERATE: Final = ("off", "after_first", "first")
+ANSWERS: Final = ("likeness", "likelihood", "generated")
+
+_MOST_WRITTEN: Final = 64
+"""Tokens of a ``generated`` answer."""
 
 T = TypeVar("T")
 
@@ -61,6 +73,7 @@ class Mind:
         self.reader = PrototypeReader(embed)
         self.lookout = Lookout(embed)
         self.gate = Gate(embed)
+        self.chooser = Chooser(embed, self.reader, self.lookout)
         self.writer = writer
         embed.keep(replies.lines())
 
@@ -81,26 +94,34 @@ class _Session:
     def __init__(self, policy: Compact) -> None:
         self._policy = policy
         self._mind = policy.mind
-        self._chat: Chat | None = policy.mind.writer.chat() if policy.mind.writer is not None else None
+        writer = policy.mind.writer
+        self._chat: Chat | None = writer.chat() if writer is not None and policy.generate != "off" else None
+        self._answering: Chat | None = writer.blank() if writer is not None and policy.answers != "likeness" else None
         self._reading = Event()
         self._writing = Event()
 
     async def prepare(self, window: ContextWindow, /) -> None:
         """Embed the running words and, where a model writes, read the new lines into its cache."""
         await self._policy.think(partial(self._read_ahead, window))
-        if self._chat is not None:
-            stop = self._reading = Event()
-            try:
+        stop = self._reading = Event()
+        try:
+            if self._chat is not None:
                 await self._policy.write(partial(_read, self._chat, conversation(window), stop))
-            finally:
-                stop.set()
+            if self._answering is not None:
+                await self._policy.write(partial(_read, self._answering, asking(window, SYSTEM), stop))
+        finally:
+            stop.set()
 
     async def decide(self, window: ContextWindow, /) -> AsyncIterator[Decision]:
-        """Yield the look, then the words clause by clause, or waiting."""
+        """Yield the look, then the words clause by clause, or waiting; of a question with a form only the answer."""
         self._reading.set()
         self._writing.set()
         stop = self._writing = Event()
         try:
+            question = question_of(window) if window.cue == CUE_QUESTION else None
+            if question is not None:
+                yield await self._answer(question, window, stop)
+                return
             considered, lines = await self._policy.think(partial(self._choose, window))
             for decision in opening(considered):
                 yield decision
@@ -117,7 +138,48 @@ class _Session:
         """Stop what runs and free the cache."""
         self._reading.set()
         self._writing.set()
-        self._chat = None
+        self._chat = self._answering = None
+
+    async def _answer(self, question: Question, window: ContextWindow, stop: Event) -> Decision:
+        if self._policy.answers == "likeness":
+            answered = await self._policy.think(partial(self._mind.chooser.answer, question, window))
+            return answered.speak(question)
+        by = self._by_likelihood if self._policy.answers == "likelihood" else self._in_own_words
+        found = await self._policy.write(partial(by, question, window, stop))
+        return Wait(reason="The language model came to no answer.", confidence=0.0) if found is None else found
+
+    def _by_likelihood(self, question: Question, window: ContextWindow, stop: Event) -> Speak | None:
+        """Compare the candidates' likelihoods with and without the context; ``None`` if stopped. Runs off the loop."""
+        chat, writer = self._answering, self._mind.writer
+        if chat is None or writer is None:
+            return None
+        bare = ContextWindow(start=question.at, end=question.at, entries=(window.entries[question.place],))
+        endings = [f" {candidate}" for candidate in question.candidates]
+        try:
+            with_context, without = (
+                _likelihoods(c, [*asking(w, SYSTEM), reply_to("Answer:")], endings, stop)
+                for c, w in ((chat, window), (writer.blank(), bare))
+            )
+        except Stopped:
+            return None
+        gains = [with_context[ending] - without[ending] for ending in endings]
+        why = "What was perceived makes it likelier than the question alone does."
+        return settle(question, gains, evidence_of(question, window), why, heat=1.0).speak(question)
+
+    def _in_own_words(self, question: Question, window: ContextWindow, stop: Event) -> Speak | None:
+        """Write an answer; ``None`` if stopped, or if nothing was written. Runs off the loop."""
+        if self._answering is None:
+            return None
+        try:
+            self._answering.read([*asking(window, SYSTEM), reply_to()], stop)
+            text = "".join(self._answering.write(stop, _MOST_WRITTEN))
+        except Stopped:
+            return None
+        evidence = evidence_of(question, window).percepts
+        reason = "So the language model goes on from what was perceived."
+        return (
+            Speak(text=text, strategy="information", reason=reason, evidence=evidence, confidence=0.5) if text else None
+        )
 
     def _read_ahead(self, window: ContextWindow) -> None:
         cues = cues_of(window)
@@ -172,9 +234,10 @@ class _Session:
 class Compact:
     """The policy; see the module. Made by :func:`load`."""
 
-    def __init__(self, mind: Mind, generate: str, threads: int) -> None:
+    def __init__(self, mind: Mind, generate: str, threads: int, answers: str = "likeness") -> None:
         self.mind = mind
         self.generate = generate
+        self.answers = answers
         self._thinking = ThreadPoolExecutor(1, "compact-think", initializer=_use_threads, initargs=(threads,))
         self._writing = ThreadPoolExecutor(1, "compact-write", initializer=_use_threads, initargs=(threads,))
 
@@ -205,30 +268,33 @@ class OptionError(ValueError):
     """An option of the policy that cannot be."""
 
 
-def load(*, resolve: Resolve, generate: str = "off", threads: int = 1) -> Compact:
+def load(*, resolve: Resolve, generate: str = "off", threads: int = 1, answers: str = "likeness") -> Compact:
     """Load the models and return the policy.
 
     Args:
         resolve: gives ``minilm`` and, where a model writes, ``smollm2``.
         generate: ``off``, ``after_first`` or ``first``; see the module.
         threads: threads for one operation of a model, 1 or 2; perception shares the same cores.
+        answers: ``likeness``, ``likelihood`` or ``generated``; see the module.
 
     Raises:
         OptionError: an option is out of range.
     """
     if generate not in GENERATE:
         raise OptionError(f"generate = {generate!r} is none of {', '.join(GENERATE)}")
+    if answers not in ANSWERS:
+        raise OptionError(f"answers = {answers!r} is none of {', '.join(ANSWERS)}")
     if not 1 <= threads <= 64:
         raise OptionError(f"threads = {threads} is not within 1..64")
     with ThreadPoolExecutor(1, initializer=_use_threads, initargs=(threads,)) as loading:
-        mind = loading.submit(_load, resolve, generate).result()
-    return Compact(mind, generate, threads)
+        mind = loading.submit(_load, resolve, generate, answers).result()
+    return Compact(mind, generate, threads, answers)
 
 
-def _load(resolve: Resolve, generate: str) -> Mind:
+def _load(resolve: Resolve, generate: str, answers: str) -> Mind:
     writer = None
-    if generate != "off":
-        entries = load_table("examples")["example"]
+    if generate != "off" or answers != "likeness":
+        entries = load_table("examples")["example"] if generate != "off" else []
         shots = [(entry["lines"], entry["strategy"], entry["answer"]) for entry in entries]
         writer = Writer(resolve("smollm2"), chat_opening(SYSTEM, shots))
     return Mind(Embedder(resolve("minilm")), writer)
@@ -238,6 +304,11 @@ def _use_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
+
+
+def _likelihoods(chat: Chat, text: Sequence[str], endings: Sequence[str], stop: Event) -> dict[str, float]:
+    chat.read(text, stop)
+    return chat.likelihoods(endings, stop)
 
 
 def _read(chat: Chat, text: Sequence[str], stop: Event) -> None:

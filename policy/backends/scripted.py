@@ -19,24 +19,32 @@ runtime. A script, a list or a TOML file of rules, overrides what it says::
 
 The first rule that matches answers; where none does, the built-in rules do. ``backchannel = "mm-hm"`` gives a
 backchannel instead of words.
+
+A benchmark's question, one that names the form of its answer, that no rule answers gets the first option (of a
+``multi`` question, all options) with a word that was perceived or said, else the first; the last head count, else 0;
+yes if something of the question was perceived or said, else no.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from perception.context import ContextWindow
+from perception.context import CUE_QUESTION, ContextWindow
 from policy.answer import consider, perform
 from policy.backends import Resolve
+from policy.choosing import SEPARATOR, Answered, Evidence, evidence_of
 from policy.cues import cues_of
 from policy.decision import EMOTIONS, GESTURES, STRATEGIES, TONES, Backchannel, Decision, Express, Speak, Wait
+from policy.prompt import Question, question_of
 from policy.reading import KeywordReader
 from policy.safety import Lookout
+from policy.tasks import MULTI, NUMBER, YES_NO
+from policy.words import is_common, tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +108,41 @@ class _Session:
     async def decide(self, window: ContextWindow, /) -> AsyncIterator[Decision]:
         """Follow the first matching rule, else the built-in ones."""
         cues = cues_of(window)
-        rule = next((r for r in self._rules if r.matches(window, cues.words, cues.turns)), None)
-        decisions = perform(consider(window, self._reader, self._lookout)) if rule is None else rule.decisions(window)
+        question = question_of(window) if window.cue == CUE_QUESTION else None
+        words = cues.words if question is None else question.text
+        rule = next((r for r in self._rules if r.matches(window, words, cues.turns)), None)
+        decisions: Iterable[Decision]
+        if rule is not None:
+            decisions = rule.decisions(window)
+        elif question is not None:
+            decisions = (_answer(question, evidence_of(question, window)).speak(question),)
+        else:
+            decisions = perform(consider(window, self._reader, self._lookout))
         for decision in decisions:
             yield decision
 
     async def close(self) -> None:
         """Free nothing."""
+
+
+def _answer(question: Question, known: Evidence) -> Answered:
+    """Answer by words alone; see the module."""
+    if question.form == NUMBER:
+        counts = [round(p.number("count")) for p in known.window.percepts if "count" in p.data]
+        found, why = [str(min(10, counts[-1]))] if counts else [], "That is the last head count."
+    else:
+        labels = [p.label.replace("_", " ") for p in known.window.percepts]
+        met = {word for text in (*known.said, *labels) for word in tokens(text) if not is_common(word)}
+        options = question.choices or (question.asked,)
+        pairs = zip(question.candidates, [question.asked] if question.form == YES_NO else options, strict=False)
+        found, why = [name for name, text in pairs if met & {*tokens(text)}], "Its words were perceived or said."
+    if not found:
+        guess = {NUMBER: "0", YES_NO: "No"}.get(question.form, question.candidates[0])
+        return Answered(
+            answer=guess, confidence=0.05, reason="Nothing perceived or said speaks to it, so it is a guess."
+        )
+    answer = SEPARATOR.join(found if question.form == MULTI else found[:1])
+    return Answered(answer=answer, confidence=0.5, reason=why, evidence=known.percepts)
 
 
 class Scripted:

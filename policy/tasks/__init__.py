@@ -165,6 +165,14 @@ class Task(Protocol):
         """
         ...
 
+    def media_path(self, folder: Path, item: Item) -> Path:
+        """Return the file of an item inside ``folder``.
+
+        Raises:
+            TaskError: it is not there, or lies outside.
+        """
+        ...
+
     def ask(self, item: Item, ask: Ask, *, variant: str = "direct", asr: bool = False) -> str:
         """Return the words in which the question is put, with its options and how to answer.
 

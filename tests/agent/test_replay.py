@@ -16,8 +16,8 @@ from agent.journal import Event, Note
 from agent.media_file import MediaError, MissingFile, NothingToPlay, NotMedia, open_media
 from agent.models import resolve_clip
 from agent.recorder import CannotRecord, Recorder
-from agent.transports import Signal, Transport
-from agent.transports.replay import AT_END, Replay, ReplayDoor, continuous, load
+from agent.transports import AT_END, Signal, Transport
+from agent.transports.replay import Replay, ReplayDoor, continuous, load
 from perception.media import RATE_HZ, AudioChunk, Media, Text, VideoFrame
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from tests import scenes

@@ -125,3 +125,9 @@ def test_talking_follows_the_voice() -> None:
     assert cues_of(ContextWindow(start=0, end=2 * SECOND, entries=(on,))).talking
     off = percept(SPEECH_ENDED, "", 1, 2)
     assert not cues_of(ContextWindow(start=0, end=2 * SECOND, entries=(on, off))).talking
+
+
+def test_a_question_in_a_set_form_is_none_of_the_persons_words() -> None:
+    question = Text("Which emotion fits?", 4 * SECOND, form="single", options=("A. sad", "B. happy"))
+    cues = cues_of(talk("My dog died.", extra=[question]))
+    assert cues.words == "My dog died."

@@ -1,0 +1,321 @@
+"""The report of a run as one HTML file that needs nothing else: numbers, plots, and every item to look into.
+
+The assets in ``agent/bench/page/`` are put into it. Data travels as JSON in ``<script type="application/json">``,
+one block for the list and one per item, which the page reads when it is opened; so thousands of items are quick. A
+content security policy names the hashes of script and style: whatever an answer says, nothing of it can run, and
+nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import mimetypes
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from agent.bench.judging import KINDS, Judged, Try, judge, repeats_of, selected
+from agent.bench.records import Record
+from agent.bench.summary import FIXED_COSTS, best_known, fixed_costs
+from agent.bench.timeline import LANES, spans
+from policy.tasks import Item, Task
+
+SCRIPTS: Final = ("dom.js", "charts.js", "timeline.js", "item.js", "page.js")
+_TYPES: Final = {
+    ".avi": "video/x-msvideo",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "video/webm",
+}
+
+
+def write_page(
+    path: Path,
+    summary: Mapping[str, Any],
+    task: Task,
+    items: Sequence[Item],
+    records: Sequence[Record],
+    *,
+    media_of: Callable[[Item], Path | None],
+    embed_limit_bytes: int = 32 << 20,
+    comparison: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the page. A file that is there is replaced at once, when the new one is whole.
+
+    Args:
+        path: of the page.
+        summary: as :func:`agent.bench.summary.summarise` returns it.
+        task: the benchmark.
+        items: of the data set; those that the summary is about are shown.
+        records: what came of them.
+        media_of: where the file of an item is; ``None`` if it is nowhere.
+        embed_limit_bytes: how much media may be put into the page in all, smallest files first; the others are linked
+            by their place relative to the page.
+        comparison: as :func:`agent.bench.compare.compare` returns it.
+
+    Raises:
+        OSError: a file cannot be read, or the page not be written.
+    """
+    chosen = selected(items, summary)
+    judged = judge(task, chosen, records, repeats=_repeats(summary, records), mode=str(summary["mode"]))
+    by_item: dict[str, list[Judged]] = {item.id: [] for item in chosen}
+    for one in judged:
+        by_item[one.item.id].append(one)
+    places = {item.id: _place(media_of(item)) for item in chosen}
+    embedded = _embedded((place for place in places.values() if place is not None), embed_limit_bytes)
+    pool = _Pool(records)
+    parts = [
+        _block(f"item-{n}", _detail(found, places[i], embedded, path.parent, pool))
+        for n, (i, found) in enumerate(by_item.items())
+    ]
+    parts += [
+        f'<script type="text/plain" id="media-{number}">{_data_url(place)}</script>'
+        for place, number in embedded.items()
+    ]
+    head = {
+        "summary": {k: v for k, v in summary.items() if k != "selected"},
+        "comparison": comparison,
+        "fixed_costs": FIXED_COSTS if fixed_costs(summary) else "",
+        "kinds": KINDS,
+        "lanes": LANES,
+        "beside": [row["model"] for row in best_known(summary)],
+        "times": sorted(round(t.answer.answer_s, 3) for j in judged for t in j.tries if t.answered and t.answer),
+        "items": [_row(found) for found in by_item.values()],
+        "texts": pool.shared,
+    }
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+        out.writelines(_page(f"{summary['task']}: what came of the run", [_block("data", head), *parts]))
+    temporary.replace(path)
+
+
+def _page(title: str, blocks: Iterable[str]) -> Iterator[str]:
+    folder = files("agent.bench") / "page"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = '"use strict";\n' + "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob: file: 'self'; "
+        "media-src data: blob: file: 'self'; base-uri 'none'; form-action 'none'"
+    )
+    shell = (folder / "page.html").read_text(encoding="utf-8")
+    shell = shell.replace("{{policy}}", html.escape(policy, quote=False)).replace("{{title}}", html.escape(title))
+    before, _, rest = shell.partition("{{style}}")
+    between, _, rest = rest.partition("{{data}}")
+    late, _, after = rest.partition("{{script}}")
+    yield from (before, style, between)
+    for block in blocks:
+        yield block
+        yield "\n"
+    yield from (late, script, after)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _block(id: str, value: Any) -> str:
+    """Return a value as a block of data out of which no text can break."""
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for letter, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(letter, code)
+    return f'<script type="application/json" id="{id}">{text}</script>'
+
+
+def _plain(value: Any) -> Any:
+    """Return the value without what JSON has no word for: numbers that are none become ``None``."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | int() | None:
+            return value
+        case Mapping():
+            return {str(k): _plain(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_plain(v) for v in value]
+    return str(value)
+
+
+class _Pool:
+    """Texts of prompts that occur more than once, such as instructions, and are kept once."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        counts = Counter(str(message.get("content", "")) for r in records for a in r.answers for message in a.prompt)
+        self.shared = [text for text, count in counts.items() if count > 1 and len(text) > 40]
+        self._numbers = {text: number for number, text in enumerate(self.shared)}
+
+    def __call__(self, text: str) -> str | int:
+        """Return the number of a shared text, or else the text."""
+        return self._numbers.get(text, text)
+
+
+def _repeats(summary: Mapping[str, Any], records: Iterable[Record]) -> int:
+    return int(summary["repeats"]["count"]) or repeats_of(records, {})
+
+
+def _place(path: Path | None) -> Path | None:
+    return None if path is None else Path(os.path.abspath(path))
+
+
+def _embedded(places: Iterable[Path], limit: int) -> dict[Path, int]:
+    """Return the files that fit into the page, smallest first, numbered."""
+    sizes = sorted((place.stat().st_size, str(place), place) for place in set(places) if place.is_file())
+    found: dict[Path, int] = {}
+    total = 0
+    for size, _, place in sizes:
+        total += size
+        if total > limit:
+            break
+        found[place] = len(found)
+    return found
+
+
+def _type(place: Path) -> str:
+    return _TYPES.get(place.suffix.lower()) or mimetypes.guess_type(place.name)[0] or "application/octet-stream"
+
+
+def _data_url(place: Path) -> str:
+    return f"data:{_type(place)};base64,{base64.b64encode(place.read_bytes()).decode()}"
+
+
+def _media(item: Item, place: Path | None, embedded: Mapping[Path, int], folder: Path) -> dict[str, Any]:
+    name = item.media or "no medium"
+    if place is None or not place.is_file():
+        return {"name": name, "kind": "missing"}
+    kind = _type(place).partition("/")[0]
+    kind = kind if kind in ("audio", "image") else "video" if item.sees else "audio"
+    if place in embedded:
+        return {"name": name, "kind": kind, "embedded": embedded[place]}
+    try:
+        link = quote(Path(os.path.relpath(place, folder)).as_posix())
+    except ValueError:  # on another drive
+        link = place.as_uri()
+    return {"name": name, "kind": kind, "link": link}
+
+
+def _state(found: Sequence[Judged]) -> str:
+    tries = [t for j in found for t in j.tries]
+    if not all(t.answered for t in tries):
+        return "error"
+    mean = math.fsum(j.strict for j in found) / len(found)
+    return "right" if mean == 1 else "wrong" if mean == 0 else "partly"
+
+
+def _said(one: Judged) -> str:
+    said = dict.fromkeys(t.strict.parsed or "?" if t.answered else "–" for t in one.tries)
+    return " / ".join(said)
+
+
+def _row(found: Sequence[Judged]) -> dict[str, Any]:
+    """Return an item as the list shows it and the filters know it."""
+    item = found[0].item
+    times = [t.answer.answer_s for j in found for t in j.tries if t.answered and t.answer]
+    asks = [j.ask for j in found if j.ask is not None]
+    return {
+        "id": item.id,
+        "code": found[0].code,
+        "media": item.media,
+        "question": asks[0].question if asks else item.problem or "no question",
+        "also": " ".join([*(a.question for a in asks[1:]), *(o for a in asks for o in a.options)]),
+        "asks": len(asks),
+        "right": " · ".join(a.answer for a in asks),
+        "said": " · ".join(_said(j) for j in found),
+        "raw": " ".join((t.answer.raw or "")[:400] for j in found for t in j.tries if t.answer),
+        "state": _state(found),
+        "wrong": any(t.answered and t.strict.credit == 0 for j in found for t in j.tries),
+        "error": next((t.message or t.kind for j in found for t in j.tries if not t.answered), ""),
+        "took": round(sum(times) / len(times), 3) if times else None,
+    }
+
+
+def _detail(
+    found: Sequence[Judged], place: Path | None, embedded: Mapping[Path, int], folder: Path, pool: _Pool
+) -> dict[str, Any]:
+    """Return all there is to know about an item."""
+    item = found[0].item
+    asks = [j for j in found if j.ask is not None]
+    runs = [_run([j.tries[n] for j in asks] or [found[0].tries[n]], n, pool) for n in range(len(found[0].tries))]
+    return {
+        "id": item.id,
+        "task_type": item.task_type,
+        "media": _media(item, place, embedded, folder),
+        "sees": item.sees,
+        "hears": item.hears,
+        "problem": item.problem,
+        "asks": [
+            {
+                "question": j.ask.question,
+                "pattern": j.ask.pattern,
+                "options": j.ask.options,
+                "answer": j.ask.answer,
+                "at_s": None if j.ask.at is None else j.ask.at / 1e9,
+            }
+            for j in asks
+            if j.ask is not None
+        ],
+        "runs": runs,
+    }
+
+
+def _run(tries: Sequence[Try], number: int, pool: _Pool) -> dict[str, Any]:
+    record = tries[0].record
+    known: dict[str, Any] = {"repeat": number, "answers": [_answer(t, pool) for t in tries]}
+    if record is None:
+        return known
+    return known | {
+        "error": record.error,
+        "notes": record.notes,
+        "stages": record.stages,
+        "frames_seen": record.frames_seen,
+        "heard_s": record.heard_s,
+        "media_s": record.media_s,
+        "took_s": record.took_s,
+        "timeline": spans(record.timeline),
+    }
+
+
+def _answer(one: Try, pool: _Pool) -> dict[str, Any]:
+    strict, reference, answer = one.strict, one.reference, one.answer
+    known: dict[str, Any] = {
+        "kind": one.kind,
+        "message": one.message,
+        "strict": {"credit": strict.credit, "parsed": strict.parsed},
+        "reference": {
+            "credit": reference.credit,
+            "counts": reference.counts,
+            "parsed": reference.parsed,
+            "crash": reference.crash,
+        },
+    }
+    if answer is None:
+        return known
+    return known | {
+        "raw": answer.raw,
+        "reason": answer.reason,
+        "at_s": answer.at_s,
+        "frames": answer.frames,
+        "heard_s": answer.heard_s,
+        "tokens": answer.tokens,
+        "answer_s": answer.answer_s,
+        "prompt": [[str(m.get("role", "")), pool(str(m.get("content", "")))] for m in answer.prompt],
+    }
