@@ -122,7 +122,7 @@ def ask(at: Nanos | None = None, name: str = "q") -> Ask:
     return Ask(id=name, question="How is it?", pattern="single", answer="B", options=OPTIONS, at=at)
 
 
-def play(folder: Path, media: str, *asks: Ask, condition: Condition | None = None, **gates: bool) -> Record:
+def play(folder: Path, media: str, *asks: Ask, condition: Condition | None = None, **gates: Any) -> Record:
     item = Item(id="i", task_type="T", media=media, asks=asks or (ask(),), **gates)
     senses: list[WorkerFactory] = [Brightness(), Level()]
     parts = Parts(senses, Mindful(Reader()), PlainVoice(), for_bench(Config()).call)  # type: ignore[arg-type]
