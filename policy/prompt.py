@@ -193,13 +193,16 @@ def messages(window: ContextWindow, system: str = SYSTEM) -> list[dict[str, str]
     """Return ``window`` as chat messages: the system text with the summary, then the sides in turn.
 
     What was perceived and said between two agent turns is one user message. The running words of the person
-    (``window.hearing``) close the last one.
+    (``window.hearing``) close the last one, or come right before the question that does.
     """
     head = system if not window.summary else f"{system}\nEarlier: {window.summary}"
     out = [{"role": "system", "content": head}]
     lines = list(render_lines(window))
     if window.hearing:
-        lines.append(Line(PERSON, f"[{stamp(window.end)}] says: {quoted(window.hearing)}"))
+        last = window.entries[-1] if window.entries else None
+        asked = isinstance(last, Text) and bool(last.form)
+        hearing = Line(PERSON, f"[{stamp(window.end)}] says: {quoted(window.hearing)}")
+        lines.insert(len(lines) - asked, hearing)
     for line in lines:
         if out[-1]["role"] == line.role:
             out[-1]["content"] += "\n" + line.text

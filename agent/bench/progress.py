@@ -53,7 +53,7 @@ class Meter:
             self._task = self._bar.add_task("replaying", total=counts.total, completed=counts.done, rate="")
             return
         if record.error:
-            self._console.print(f"{record.id} {record.task_type}: {record.error}", highlight=False, markup=False)
+            self.say(f"{record.id} {record.task_type}: {record.error}")
         passed = as_seconds(self._clock.now())
         per_minute = 60 * (counts.done - self._first) / max(passed, 0.001)
         rate = f"{per_minute:.1f} per minute" + (f", {counts.failed} failed" if counts.failed else "")
@@ -78,7 +78,7 @@ class Meter:
 
     def say(self, text: str) -> None:
         """Tell something."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _due(self) -> bool:
         now = self._clock.now()

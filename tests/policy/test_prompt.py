@@ -201,3 +201,12 @@ def test_summary_keeps_topics_moods_and_offers_over_many_blocks() -> None:
 def test_summary_of_nothing_is_empty() -> None:
     assert summarise("", ()) == ""
     assert summarise("", (percept(FACE, "present", 1),)) == ""
+
+
+def test_running_words_come_before_the_question_that_closes_a_prompt() -> None:
+    question = Text("Which emotion fits?", 3 * SECOND, form="single", options=("A. sad", "B. happy"))
+    window = ContextWindow(start=0, end=3 * SECOND, entries=(question,), hearing="and then he")
+    content = messages(window)[-1]["content"]
+    assert content.index("and then he") < content.index("Which emotion fits?")
+    chatting = ContextWindow(start=0, end=3 * SECOND, entries=(Text("hi", SECOND),), hearing="and then he")
+    assert messages(chatting)[-1]["content"].endswith('says: "and then he"')
