@@ -249,8 +249,8 @@ BENCH_WORKERS = (
     # Nobody waits for the words of a recording: each utterance is recognised once, when it is over.
     Use("asr", {"partials": "off", "pause_ms": 600, "gap_ms": 600}),
     Use("prosody"),
-    Use("face"),
-    Use("gesture"),
+    Use("face", {"facex_hz": 2.0, "people_hz": 0.5}),
+    Use("gesture", {"rate_hz": 2.0}),
     Use("scene"),
 )
 """The senses of a benchmark run, unless the configuration names others; ``configs/bench.toml`` says the same."""
@@ -264,7 +264,8 @@ def for_bench(config: Config) -> Config:
         config.call, reflexes=False, answers="questions", prepare_every=_NEVER, finish=_PATIENCE, reply=reply
     )
     workers = BENCH_WORKERS if config.workers == Config().workers else config.workers
-    return dataclasses.replace(config, call=call, workers=workers)
+    # An answer is read, not heard: no voice is loaded.
+    return dataclasses.replace(config, call=call, workers=workers, voice=Use("plain"))
 
 
 _NEVER: Nanos = 365 * 24 * 3600 * SECOND

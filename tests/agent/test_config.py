@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ConfigError, Use, load, override_server, parse
+from agent.config import BENCH_WORKERS, Config, ConfigError, Use, for_bench, load, override_server, parse
 from perception.timebase import MS, SECOND
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").glob("*.toml"))
@@ -27,6 +27,12 @@ def test_the_default_file_says_what_is_built_in() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
 def test_every_shipped_file_is_valid(path: Path) -> None:
     load(path)
+
+
+def test_the_file_for_benchmarks_says_what_is_built_in() -> None:
+    bench = load(next(p for p in CONFIGS if p.name == "bench.toml"))
+    assert bench.workers == BENCH_WORKERS
+    assert for_bench(bench) == for_bench(Config())
 
 
 def test_people_write_seconds() -> None:
