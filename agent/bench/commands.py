@@ -124,7 +124,11 @@ def _bench(options: argparse.Namespace) -> int:
         condition=condition.as_json(),
     )
     loaded = job.loaded()
-    build.loader("policy", loaded.policy.use)
+    if not _is_native(loaded.policy.use) and condition.feed == "native":
+        raise RunError(
+            f"policy {loaded.policy.use!r} reads percepts and takes no media; leave --feed native out, or name a "
+            "policy that hears and sees by itself, whose module says NATIVE = True"
+        )
     task = build.task(Use(job.task, job.options))
     items = task.items(folder)
     selection = Selection(
@@ -288,6 +292,12 @@ def _media(task: Task, folder: Path, item: Item) -> Path | None:
         return task.media_path(folder, item)
     except TaskError:
         return None
+
+
+def _is_native(policy: str) -> bool:
+    """Whether a policy takes sound and pictures; also finds out whether there is such a policy."""
+    module = sys.modules[build.loader("policy", policy).__module__]
+    return bool(getattr(module, "NATIVE", False))
 
 
 def _name(data: str) -> str:

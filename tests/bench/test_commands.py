@@ -175,6 +175,7 @@ def test_a_part_in_another_order_twice(data: Path, tmp_path: Path, capsys: pytes
         (("--id", "zzz"), "there is no item 'zzz'"),
         (("--limit", "-1"), "--limit and --jobs are not negative"),
         (("--policy", "nobody"), "there is no policy 'nobody'"),
+        (("--feed", "native"), "policy 'scripted' reads percepts and takes no media"),
         (("--benchmark", "nothing"), "there is no task 'nothing'"),
     ],
 )

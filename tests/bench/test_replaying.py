@@ -214,6 +214,21 @@ def test_a_file_that_is_no_film_is_a_record_with_its_reason(
     assert record.answers == ()
 
 
+@pytest.mark.slow
+def test_a_small_file_of_absurd_pictures_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=1, width=8192, height=4096, options={"preset": "ultrafast"})
+        frame = av.VideoFrame(8192, 4096, "yuv420p")
+        frame.pts, frame.time_base = 0, Fraction(1, 1)
+        out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    assert path.stat().st_size < 1_000_000
+    record = play(tmp_path, "a.mp4")
+    assert "pictures of 8192x4096 are too large" in record.error
+    assert record.frames_seen == 0
+
+
 def test_a_corrupt_film_still_comes_to_an_end(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [40] * 60)
     data = bytearray(path.read_bytes())
