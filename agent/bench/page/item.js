@@ -48,7 +48,10 @@ class Opened {
 
   /** Let go of the medium: a picture in memory is large. */
   free() {
+    // A player that still looks for its source must not find it gone.
     this.player?.pause?.();
+    this.player?.removeAttribute("src");
+    this.player?.load?.();
     this.player = this.timeline = null;
     for (const url of this.urls.splice(0)) URL.revokeObjectURL(url);
   }
