@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from policy import replies
 from policy.acts import Choice
 from policy.cues import Cues, cues_of
 from policy.decision import Decision, Express, Speak, Wait
+from policy.leaning import Leaning
 from policy.mood import HEAVY, SHOWN
 from policy.parse import sentences
 from policy.reading import Reader, act_of
@@ -35,8 +36,10 @@ class Considered:
     cues: Cues
 
 
-def consider(window: ContextWindow, reader: Reader, lookout: Lookout) -> Considered:
-    """Read ``window`` and choose what to do about its cue."""
+def consider(
+    window: ContextWindow, reader: Reader, lookout: Lookout, lean: Callable[[Cues], Leaning] | None = None
+) -> Considered:
+    """Read ``window`` and choose what to do about its cue; ``lean`` is the trained head, if there is one."""
     cues = cues_of(window)
     if window.cue == CUE_GREETING:
         topic = "act/hello_again" if cues.agent else "act/greeting"
@@ -48,7 +51,9 @@ def consider(window: ContextWindow, reader: Reader, lookout: Lookout) -> Conside
     if not cues.words:
         return Considered(_wait("Nothing new was said.", cues), cues)
     lately = recent(lookout, cues.before)
-    choice = choose(reader.read(cues.words, cues.before), cues, lookout.check(cues.words), lately=lately)
+    leaning = lean(cues) if lean is not None else None
+    reading, danger = reader.read(cues.words, cues.before), lookout.check(cues.words)
+    choice = choose(reading, cues, danger, lately=lately, leaning=leaning)
     return Considered(choice, cues)
 
 

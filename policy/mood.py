@@ -8,6 +8,7 @@ from typing import Final
 from perception.percept import NEGATIVE
 from policy import prompt, reading
 from policy.cues import Cues
+from policy.leaning import Leaning
 from policy.reading import MOODS, Reading
 from policy.words import mood_words, plain
 
@@ -101,7 +102,7 @@ def fuse(read: Reading, cues: Cues) -> str:
     return "neutral"
 
 
-def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
+def display(mood: str, distress: float, cues: Cues, leaning: Leaning | None = None) -> tuple[str, str]:
     """Return the agent's display emotion and its tone of voice.
 
     Happy needs a glad mood and no distress in words, face or voice; joyful words over a sad face get warmth.
@@ -110,7 +111,28 @@ def display(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
         mood: as :func:`fuse` returns it.
         distress: how far words, face or voice are in distress, 0..1.
         cues: what face and voice show.
+        leaning: what the trained head makes of it, which decides within these rules.
     """
+    emotion, tone = _by_rule(mood, distress, cues)
+    if leaning is None:
+        return emotion, tone
+    heavy = sum(share for name, share in leaning.moods.items() if name in HEAVY)
+    fitting = dict(leaning.emotions)
+    if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY:
+        del fitting["happy"]
+    best = max(fitting, key=lambda name: fitting[name])
+    if best in _GRAVE and tone in {"lively", "neutral", "warm"}:
+        tone = "soft"
+    return best, "lively" if best == "happy" and tone == "warm" else tone
+
+
+_MAY_BE_HEAVY: Final = 0.3
+"""Share of heavy moods from which nothing happy is shown, whatever else speaks for it."""
+
+_GRAVE: Final = frozenset({"sad", "concern"})
+
+
+def _by_rule(mood: str, distress: float, cues: Cues) -> tuple[str, str]:
     if mood in GLAD:
         if cues.distress >= SHOWN or any(name in HEAVY for name in mood_words(cues.words)):
             return "warm", "soft"

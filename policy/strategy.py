@@ -15,6 +15,7 @@ from typing import Final
 from perception.percept import EXPRESSION, PROSODY
 from policy.acts import Choice, answer_act, answer_fond, answer_mask
 from policy.cues import Cues
+from policy.leaning import WAIT, Leaning
 from policy.mood import GLAD, HEAVY, SHOWN, display, fuse
 from policy.parse import sentences
 from policy.reading import Reading
@@ -23,7 +24,14 @@ from policy.safety import FOLLOW, Finding
 from policy.words import is_english, lexicon, mood_words, plain, tokens
 
 
-def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, lately: Finding | None = None) -> Choice:
+def choose(
+    reading: Reading,
+    cues: Cues,
+    danger: Finding | None = None,
+    *,
+    lately: Finding | None = None,
+    leaning: Leaning | None = None,
+) -> Choice:
     """Choose the answer to ``cues.words``.
 
     Args:
@@ -31,6 +39,7 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
         cues: what face, voice and history show.
         danger: what the look-out found in the words.
         lately: what it found in one of the last few turns before.
+        leaning: what the trained head makes of all of it, if there is one; the rules stay in front of it.
     """
     if danger is not None:
         return _safety(danger.kind, danger.reason, danger.confidence, cues)
@@ -55,18 +64,38 @@ def choose(reading: Reading, cues: Cues, danger: Finding | None = None, *, latel
     layered = answer_mask(cues, mood, distress) or answer_fond(cues, mood, distress)
     if layered is not None:
         return layered
-    strategy, why = _strategy(reading, cues, mood, distress)
-    emotion, tone = display(mood, distress, cues)
+    emotion, tone = display(mood, distress, cues, leaning)
+    if leaning is not None and leaning.strategies[WAIT] >= _QUIET:
+        return _silence(leaning, mood, emotion, cues, distress)
+    strategy, why = _strategy(reading, cues, mood, distress, leaning)
     return Choice(
         strategy=strategy,
         mood=mood,
         topic=_topic(mood, strategy, why, cues),
         emotion=emotion,
         tone=tone,
-        confidence=round(min(1.0, 0.35 + 0.65 * reading.strategies.get(strategy, 0.0)), 3),
+        confidence=round(min(1.0, 0.35 + 0.65 * _share(strategy, reading, leaning)), 3),
         reason=_because(mood, cues, strategy, why),
         evidence=cues.evidence,
         free=True,
+        distress=distress,
+    )
+
+
+_QUIET: Final = 0.5
+"""Share of waiting from which nothing is said to words that were meant for the room, or want none."""
+
+
+def _silence(leaning: Leaning, mood: str, emotion: str, cues: Cues, distress: float) -> Choice:
+    return Choice(
+        strategy="other",
+        mood=mood,
+        topic="act/quiet",
+        emotion=emotion,
+        confidence=round(leaning.strategies[WAIT], 3),
+        reason="They do not seem to want words now.",
+        evidence=cues.evidence,
+        wait=True,
         distress=distress,
     )
 
@@ -99,7 +128,13 @@ def _safety(kind: str, reason: str, sure: float, cues: Cues) -> Choice:
     )
 
 
-def _strategy(reading: Reading, cues: Cues, mood: str, distress: float) -> tuple[str, str]:
+def _share(strategy: str, reading: Reading, leaning: Leaning | None) -> float:
+    return (reading.strategies if leaning is None else leaning.strategies).get(strategy, 0.0)
+
+
+def _strategy(
+    reading: Reading, cues: Cues, mood: str, distress: float, leaning: Leaning | None = None
+) -> tuple[str, str]:
     """Weigh the shares of the reading with cues and history; return the strategy and what tipped it."""
     scores = {name: reading.strategies.get(name, 0.0) for name in _FREE}
     count, asked, why = len(tokens(cues.words)), reading.act, ""
@@ -126,6 +161,12 @@ def _strategy(reading: Reading, cues: Cues, mood: str, distress: float) -> tuple
         scores["question"] += 0.3
         scores["affirmation"] -= 0.15
         why = "there is room to hear more"
+    if leaning is not None:
+        # What the head has learned from whole moments takes the place of what the rules would guess.
+        scores |= {name: leaning.strategies[name] for name in ("question", "restatement", "reflection", "affirmation")}
+        if _questions(cues) >= 2:
+            scores["question"], why = -1.0, "enough has been asked"
+        return max(_FREE, key=lambda name: scores[name]), why
     if count > 45:
         scores["restatement"] += 0.35
         why = "they told a lot at once"

@@ -126,7 +126,7 @@ def code_hash() -> str:
     digest = hashlib.sha256()
     for package in _SOURCES:
         for path in sorted((root / package).rglob("*")):
-            if path.suffix in {".py", ".toml", ".npz"} and "training" not in path.parts:
+            if path.suffix in {".py", ".toml", ".npz", ".safetensors"} and "training" not in path.parts:
                 digest.update(path.relative_to(root).as_posix().encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,7 +1,8 @@
 """The default policy: small models on the CPU choose, curated lines speak, a small language model may add to them.
 
-At the end of a turn MiniLM reads mood, act and strategy off the words, the cues of face and voice weigh in
-(:mod:`policy.strategy`), and the curated line of that mood and strategy that goes best with the words is said.
+At the end of a turn MiniLM reads mood and act off the words, a small trained head weighs words, face and voice together
+(:mod:`policy.head`) under rules that always hold (:mod:`policy.strategy`), and the curated line of that mood and
+strategy that goes best with the words is said.
 What was embedded while the person still spoke (:meth:`prepare`) is not embedded again.
 
 ``generate`` says what SmolLM2-135M may do; it continues a chat of examples conditioned on the strategy, its
@@ -46,6 +47,9 @@ from policy.cues import cues_of
 from policy.decision import Decision, Speak, Wait
 from policy.embedding import Embedder
 from policy.gate import Gate
+from policy.head import FILE as HEAD
+from policy.head import Head
+from policy.head import texts_of as needed_by_head
 from policy.parse import Clauses
 from policy.prompt import SYSTEM, Question, question_of
 from policy.reading import PrototypeReader
@@ -74,6 +78,7 @@ class Mind:
         self.lookout = Lookout(embed)
         self.gate = Gate(embed)
         self.chooser = Chooser(embed, self.reader, self.lookout)
+        self.head = Head(embed) if HEAD.exists() else None
         self.writer = writer
         embed.keep(replies.lines())
 
@@ -81,8 +86,9 @@ class Mind:
         """Read the window and choose. All that must be embedded is embedded in one batch."""
         cues = cues_of(window)
         if cues.words:
-            self.embed([*needed_by_reader(cues.words, cues.before), *needed_by_lookout(cues.words)])
-        return consider(window, self.reader, self.lookout)
+            needed = [*needed_by_reader(cues.words, cues.before), *needed_by_lookout(cues.words)]
+            self.embed([*needed, *(needed_by_head(cues) if self.head is not None else [])])
+        return consider(window, self.reader, self.lookout, self.head.lean if self.head is not None else None)
 
     def rank(self, said: str, lines: Sequence[str]) -> Mapping[str, float]:
         """Return how near each line is to what the person said."""

@@ -1,0 +1,1 @@
+"""What a policy learns from, and how. Nothing here is imported by a call."""
