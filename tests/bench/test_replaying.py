@@ -219,7 +219,7 @@ def test_a_small_file_of_absurd_pictures_is_refused_before_it_is_decoded(tmp_pat
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=1, width=8192, height=4096, options={"preset": "ultrafast"})
-        frame = av.VideoFrame(8192, 4096, "yuv420p")
+        frame = av.VideoFrame.from_ndarray(np.zeros((4096 * 3 // 2, 8192), np.uint8), format="yuv420p")
         frame.pts, frame.time_base = 0, Fraction(1, 1)
         out.mux(video.encode(frame))
         out.mux(video.encode(None))
