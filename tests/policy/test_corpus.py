@@ -107,7 +107,7 @@ def test_no_json_and_ids_that_are_taken(tmp_path: Path) -> None:
 
 def test_there_is_enough_of_everything() -> None:
     found = situations()
-    assert len(found) >= 1300
+    assert len(found) >= 1500
     moods = Counter(s.mood for s in found)
     assert all(moods[mood] >= 20 for mood in MOODS), moods
     ages = Counter(s.age for s in found)
@@ -118,7 +118,7 @@ def test_there_is_enough_of_everything() -> None:
     assert sum("safety" in s.strategies for s in found) >= 25
     assert sum(not any(t.face for t in s.turns) for s in found) >= 0.08 * len(found)
     kinds = Counter(c.task_type for c in choices())
-    assert sum(kinds.values()) >= 350
+    assert sum(kinds.values()) >= 400
     assert all(kinds[kind] >= 30 for kind in KINDS), kinds
 
 
