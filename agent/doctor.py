@@ -166,8 +166,13 @@ def _is_wildcard(host: str) -> bool:
         return False
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _machine() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if cores >= _CORES:
         yield Finding("cores", "ok", f"{cores} cores")
     else:

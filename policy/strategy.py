@@ -137,7 +137,7 @@ def _strategy(
 ) -> tuple[str, str]:
     """Weigh the shares of the reading with cues and history; return the strategy and what tipped it."""
     scores = {name: reading.strategies.get(name, 0.0) for name in _FREE}
-    count, asked, why = len(tokens(cues.words)), reading.act, ""
+    asked, why = reading.act, ""
     if asked == "advice":
         if _understood(cues):
             return "suggestion", "they ask for advice after having told enough"
@@ -161,15 +161,23 @@ def _strategy(
         scores["question"] += 0.3
         scores["affirmation"] -= 0.15
         why = "there is room to hear more"
-    if leaning is not None:
+    if leaning is None:
+        told_much = _guess(scores, cues, mood)
+        why = "they told a lot at once" if told_much else why
+    else:
         # What the head has learned from whole moments takes the place of what the rules would guess.
         scores |= {name: leaning.strategies[name] for name in ("question", "restatement", "reflection", "affirmation")}
-        if _questions(cues) >= 2:
-            scores["question"], why = -1.0, "enough has been asked"
-        return max(_FREE, key=lambda name: scores[name]), why
+    if _questions(cues) >= 2:
+        scores["question"] = -1.0
+        why = "enough has been asked"
+    return max(_FREE, key=lambda name: scores[name]), why
+
+
+def _guess(scores: dict[str, float], cues: Cues, mood: str) -> bool:
+    """Adjust ``scores`` to the length of the words and to what was said before; return whether they told a lot."""
+    count = len(tokens(cues.words))
     if count > 45:
         scores["restatement"] += 0.35
-        why = "they told a lot at once"
     elif count < 25:
         scores["restatement"] -= 0.6
     if count <= 7 and not mood_words(cues.words) and mood not in GLAD:
@@ -179,11 +187,7 @@ def _strategy(
         scores[last[-1]] = scores.get(last[-1], 0.0) - 0.2
     if last and last[-1] != "question" and cues.turns >= 2:
         scores["question"] += 0.1
-    if _questions(cues) >= 2:
-        scores["question"] = -1.0
-        why = "enough has been asked"
-    best = max((name for name in _FREE), key=lambda name: scores[name])
-    return best, why
+    return count > 45
 
 
 _TOO_EARLY: Final = "they ask for advice, but too little is understood yet"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +13,12 @@ from agent import build
 from agent.bench import builtin, compare, page, plan, report, rescore, running
 from agent.bench.child import Job
 from agent.bench.condition import FEEDS, Condition, ConditionError
+from agent.bench.judging import selected
 from agent.bench.plan import Selection
 from agent.bench.progress import Meter
-from agent.bench.records import RUN, Record, RunError, read_records
+from agent.bench.records import RUN, Record, RunError, read_records, replacing
 from agent.config import Use
+from agent.doctor import usable_cores
 from agent.media_file import MediaError, open_media
 from perception.timebase import SECOND, as_seconds
 from policy.tasks import VARIANTS, Item, Task, TaskError
@@ -139,7 +140,7 @@ def _bench(options: argparse.Namespace) -> int:
         repeat=options.repeat,
     )
     chosen = plan.select(task, items, selection)
-    jobs = options.jobs or _cores()
+    jobs = options.jobs or usable_cores()
     if options.dry_run:
         return _preview(task, folder, chosen, selection, jobs)
     identity = plan.identity(task, folder, chosen, job, selection, comparable=not shipped)
@@ -194,7 +195,8 @@ def _tell(
             names=(options.compare.name, out.name),
         )
         summary["comparison"] = comparison
-    _write(out / "report.json", json.dumps(summary, ensure_ascii=False, indent=2))
+    with replacing(out / "report.json") as file:
+        file.write(json.dumps(summary, ensure_ascii=False, indent=2) + "\n")
     if not options.no_page:
         page.write_page(
             out / "report.html",
@@ -246,8 +248,7 @@ def _opened(run: Path) -> tuple[Task, Path, list[Item], dict[str, Any]]:
     identity = _identity(run)
     task = build.task(Use(identity["task"], identity["options"]))
     folder = Path(identity["data"])
-    selected = set(identity["selected"])
-    return task, folder, [item for item in task.items(folder) if item.id in selected], identity
+    return task, folder, selected(task.items(folder), identity), identity
 
 
 def _identity(run: Path) -> dict[str, Any]:
@@ -308,17 +309,6 @@ def _short(identity: dict[str, Any]) -> str:
     import hashlib
 
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def _say(text: str) -> None:

@@ -145,7 +145,8 @@ def code_of(task: Task) -> Callable[[str], str]:
 
 def repeats_of(records: Iterable[Record], run: Mapping[str, Any]) -> int:
     """Return how often each item was to be played: as the run says, or else as the records show."""
-    return max(1, int(run.get("repeat") or 0), *(1 + record.repeat for record in records))
+    repeat = run.get("repeat")
+    return max(1, repeat if isinstance(repeat, int) else 0, *(1 + record.repeat for record in records))
 
 
 def _try(task: Task, item: Item, ask: Ask | None, record: Record | None, mode: str) -> Try:

@@ -23,9 +23,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from agent.bench.judging import KINDS, Judged, Try, judge, repeats_of, selected
-from agent.bench.records import Record
+from agent.bench.records import Record, replacing
 from agent.bench.summary import FIXED_COSTS, best_known, fixed_costs
 from agent.bench.timeline import LANES, spans
+from perception.timebase import as_seconds
 from policy.tasks import Item, Task
 
 SCRIPTS: Final = ("dom.js", "charts.js", "timeline.js", "item.js", "page.js")
@@ -98,10 +99,8 @@ def write_page(
         "items": [_row(found) for found in by_item.values()],
         "texts": pool.shared,
     }
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w", encoding="utf-8", errors="replace", newline="\n") as out:
+    with replacing(path, errors="replace") as out:
         out.writelines(_page(f"{summary['task']}: what came of the run", [_block("data", head), *parts]))
-    temporary.replace(path)
 
 
 def _page(title: str, blocks: Iterable[str]) -> Iterator[str]:
@@ -268,7 +267,7 @@ def _detail(
                 "pattern": j.ask.pattern,
                 "options": j.ask.options,
                 "answer": j.ask.answer,
-                "at_s": None if j.ask.at is None else j.ask.at / 1e9,
+                "at_s": None if j.ask.at is None else as_seconds(j.ask.at),
             }
             for j in asks
             if j.ask is not None

@@ -14,10 +14,11 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO
 
 RUN: Final = "run.json"
 RECORDS: Final = "records.jsonl"
@@ -198,12 +199,10 @@ class Ledger:
                     "or move the folder away"
                 )
             return
-        temporary = path.with_suffix(".json.new")
-        with temporary.open("w", encoding="utf-8") as out:
+        with replacing(path) as out:
             json.dump(identity, out, ensure_ascii=False, indent=2)
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(path)
         _sync(folder)
 
     @staticmethod
@@ -218,6 +217,20 @@ class Ledger:
         out = path.open("ab")
         _sync(path.parent)
         return out
+
+
+@contextmanager
+def replacing(path: Path, errors: str = "strict") -> Iterator[TextIO]:
+    """Write a file beside ``path`` that takes its place when it is whole, and not if writing it fails.
+
+    Args:
+        path: of the file.
+        errors: what becomes of characters that UTF-8 lacks, as :func:`open` has it.
+    """
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w", encoding="utf-8", errors=errors, newline="\n") as out:
+        yield out
+    new.replace(path)
 
 
 def _sync(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent import build
-from agent.bench.judging import judge, selected
+from agent.bench.judging import judge, repeats_of, selected
 from agent.bench.records import RECORDS, RUN, RunError, read_records
 from agent.config import Use
 from policy.tasks import Scored
@@ -79,9 +79,7 @@ def _of_run(folder: Path, *, rules: str, mode: str, data: Path | None) -> Iterab
     if run.get("selected") is None:
         recorded = {record.id for record in records}
         items = [item for item in items if item.id in recorded]
-    repeat = run.get("repeat")
-    repeats = max(1, repeat if isinstance(repeat, int) else 0, *(1 + record.repeat for record in records))
-    for judged in judge(task, items, records, repeats=repeats, mode=mode):
+    for judged in judge(task, items, records, repeats=repeats_of(records, run), mode=mode):
         for one in judged.tries:
             yield judged.item.task_type, one.reference if rules == "reference" else one.strict
 

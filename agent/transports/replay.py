@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -76,27 +76,10 @@ def load(
     if any(a.at > b.at for a, b in pairwise(texts)):
         raise ValueError("the texts are not in order of time")
     return ReplayDoor(
-        Path(path),
-        _Options(
-            tail=seconds(tail_s),
-            output=None if output is None else Path(output),
-            sink=sink,
-            texts=tuple(texts),
-            senses=senses,
-        ),
-        sound=sound,
-        pictures=pictures,
-        most_hz=most_video_hz,
+        partial(open_media, path, sound=sound, pictures=pictures, most_hz=most_video_hz),
+        partial(Replay, tail=seconds(tail_s), sink=sink, texts=tuple(texts), senses=senses),
+        None if output is None else Path(output),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    tail: Nanos
-    output: Path | None
-    sink: Sink | None
-    texts: tuple[Text, ...]
-    senses: frozenset[str] | None
 
 
 class ReplayDoor:
@@ -106,11 +89,11 @@ class ReplayDoor:
         notes: what a person should know of the file, such as that it has no sound; complete after the call.
     """
 
-    def __init__(self, path: Path, options: _Options, *, sound: bool, pictures: bool, most_hz: float) -> None:
+    def __init__(self, opened: Callable[[], MediaFile], caller: Callable[..., Replay], output: Path | None) -> None:
         self.notes: tuple[str, ...] = ()
-        self._path = path
-        self._options = options
-        self._open = partial(open_media, path, sound=sound, pictures=pictures, most_hz=most_hz)
+        self._opened = opened
+        self._caller = caller
+        self._output = output
 
     async def open(self, answer: Answer) -> None:
         """Answer one call, the file's.
@@ -118,16 +101,8 @@ class ReplayDoor:
         Raises:
             agent.media_file.MediaError: the file cannot be played, or the output cannot be written.
         """
-        options = self._options
-        with self._open() as media:
-            caller = Replay(
-                media,
-                tail=options.tail,
-                recorder=None if options.output is None else Recorder(options.output),
-                sink=options.sink,
-                texts=options.texts,
-                senses=options.senses,
-            )
+        with self._opened() as media:
+            caller = self._caller(media, recorder=None if self._output is None else Recorder(self._output))
             try:
                 await answer(caller)
             finally:

@@ -47,7 +47,6 @@ from policy.cues import cues_of
 from policy.decision import Decision, Speak, Wait
 from policy.embedding import Embedder
 from policy.gate import Gate
-from policy.head import FILE as HEAD
 from policy.head import Head
 from policy.head import texts_of as needed_by_head
 from policy.parse import Clauses
@@ -78,7 +77,7 @@ class Mind:
         self.lookout = Lookout(embed)
         self.gate = Gate(embed)
         self.chooser = Chooser(embed, self.reader, self.lookout)
-        self.head = Head(embed) if HEAD.exists() else None
+        self.head: Head | None = Head(embed)
         self.writer = writer
         embed.keep(replies.lines())
 
