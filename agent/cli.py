@@ -1,4 +1,4 @@
-"""The command line: ``agent serve | replay | bench | models | doctor | list``."""
+"""The command line: ``agent serve | replay | bench | train | models | doctor | list``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import build, config, doctor, logs, models, offload
+from agent import build, config, doctor, logs, models, offload, shipped
 from agent.bench import commands as bench
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
 from agent.media_file import MediaError, open_media
 from agent.story import Story
+from agent.training import commands as training
 from agent.transports import Door, Transport
 from perception.timebase import as_seconds, seconds
 
@@ -29,6 +30,7 @@ examples:
   agent replay clip.mp4 --json       the same as JSON lines
   agent replay clip.mp4 --audio-out talk.wav   also writes what both said (left: caller, right: agent)
   agent bench --data builtin         replay the small benchmark that ships, and report it
+  agent train sft --config T.toml    train the policy's model; grpo and eval likewise
   agent models fetch                 get the embedded models (once; offline afterwards)
   agent doctor                       check this machine and say what to do
 
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except config.ConfigError as error:
         return _fail(USAGE, error)
     except bench.ERRORS as error:
+        return _fail(USAGE, error)
+    except training.TrainingError as error:
         return _fail(USAGE, error)
     except models.ModelError as error:
         return _fail(NO_MODELS, error)
@@ -104,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     bench.add(commands)
+    training.add(commands)
 
     store = commands.add_parser("models", help="the embedded models: list, fetch, verify")
     verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -206,6 +211,12 @@ def _models_list(_: argparse.Namespace) -> int:
         size = f"{model.size / 1e6:7.1f} MB" if model.size else "          "
         print(f"{model.name:<20} {state[model.name]:<8} {size}  {model.licence:<12} {model.purpose}")
         print(f"{'':<20} from {model.source}")
+    for found in shipped.verify():
+        print(
+            f"{found.shipped.name:<20} {found.state:<8} {found.size / 1e6:7.1f} MB  "
+            f"{found.shipped.licence:<12} {found.shipped.purpose}"
+        )
+        print(f"{'':<20} ships with this package; needs {found.base}")
     return 0
 
 
@@ -219,13 +230,19 @@ def _models_fetch(options: argparse.Namespace) -> int:
 
 
 def _models_verify(options: argparse.Namespace) -> int:
-    checks = models.verify(options.names or None)
+    names, own = shipped.split(options.names)
+    checks, ships = models.verify(names), shipped.verify(own)
     for check in checks:
         print(f"{check.model.name:<20} {check.state:<8} {check.problem or check.path}")
+    for found in ships:
+        print(f"{found.shipped.name:<20} {found.state:<8} {found.problem or found.path}")
     broken = [check.model.name for check in checks if check.state != "ok"]
+    spoilt = [found.shipped.name for found in ships if found.state != "ok"]
     if broken:
         print(f"agent: mend with: agent models fetch {' '.join(broken)}", file=sys.stderr)
-    return NO_MODELS if broken else 0
+    if spoilt:
+        print(f"agent: {shipped.MEND}, to mend what ships with it: {' '.join(spoilt)}", file=sys.stderr)
+    return NO_MODELS if broken or spoilt else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -271,3 +271,10 @@ def for_bench(config: Config) -> Config:
 _NEVER: Nanos = 365 * 24 * 3600 * SECOND
 _PATIENCE: Nanos = 3600 * SECOND
 """A model may think as long as it likes in a benchmark; a process that hangs is ended from outside."""
+
+
+def launched() -> int | None:
+    """Return this process's place on its machine where a launcher (``accelerate``, ``torchrun``) started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    return int(os.environ.get("LOCAL_RANK", "0"))

@@ -37,9 +37,19 @@ class Considered:
 
 
 def consider(
-    window: ContextWindow, reader: Reader, lookout: Lookout, lean: Callable[[Cues], Leaning] | None = None
+    window: ContextWindow,
+    reader: Reader,
+    lookout: Lookout,
+    lean: Callable[[Cues], Leaning] | None = None,
 ) -> Considered:
-    """Read ``window`` and choose what to do about its cue; ``lean`` is the trained head, if there is one."""
+    """Read ``window`` and choose what to do about its cue.
+
+    Args:
+        window: what is known.
+        reader: of mood and act.
+        lookout: for danger.
+        lean: what the trained models make of it, if there are any.
+    """
     cues = cues_of(window)
     if window.cue == CUE_GREETING:
         topic = "act/hello_again" if cues.agent else "act/greeting"
@@ -111,7 +121,7 @@ def curated(considered: Considered, rank: Rank | None = None) -> tuple[str, str]
     section, _, name = found.partition("/")
     if section == "act" and choice.strategy in {"question", "reflection"}:
         return line, "question" if "?" in line else "reflection"
-    return line, choice.strategy if found == topic or section in {"act", "crisis"} else name
+    return line, choice.strategy if section in {"act", "crisis"} else name
 
 
 def spoken(choice: Choice, text: str, *, strategy: str | None = None) -> Speak:

@@ -216,8 +216,14 @@ class Chooser:
     def __init__(self, embed: Embed, reader: Reader, lookout: Lookout) -> None:
         self._embed, self._reader, self._lookout = embed, reader, lookout
 
-    def answer(self, question: Question, window: ContextWindow) -> Answered:
-        """Return the answer to ``question`` of ``window``; there always is one."""
+    def answer(self, question: Question, window: ContextWindow, fits: Sequence[float] | None = None) -> Answered:
+        """Return the answer to ``question`` of ``window``; there always is one.
+
+        Args:
+            question: with its form.
+            window: what is known.
+            fits: how well a language model finds that each choice fits; taken where no sense measures what is asked.
+        """
         known = evidence_of(question, window)
         if question.form == NUMBER:
             return _count(question, known)
@@ -226,6 +232,8 @@ class Chooser:
             yes, why = self._yes(question.asked, known)
             scores = [yes if answer.startswith("yes") else 1.0 - yes for answer in answers or ("yes", "no")]
             return settle(question, scores, known, why)
+        if fits is not None and known.sentences and not _names_measured(question, known):
+            return settle(question, fits, known, "It fits best what was said, seen and heard.", heat=1.0)
         scores = self._likeness(question, known)
         measures, why = self._measures(question, known)
         if measures:
@@ -305,6 +313,14 @@ class Chooser:
         vectors = self._embed([asked, *known.sentences])
         near = float((vectors[1:] @ vectors[0]).max())
         return 0.5 + near - _RELATED, "That is how near it comes to what was said, seen and heard."
+
+
+def _names_measured(question: Question, known: Evidence) -> bool:
+    """Tell whether a choice names what a sense has measured, and the question is not what one should show or say."""
+    asked = question.asked.lower()
+    fitting = re.search(_FIT, asked) or re.search(_YOURS, asked)
+    named = any(name in known.measured for choice in question.choices for name in _NAMES.hits(plain(choice)))
+    return named and not fitting
 
 
 def settle(question: Question, scores: Sequence[float], known: Evidence, why: str, *, heat: float = _HEAT) -> Answered:

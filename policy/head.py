@@ -3,7 +3,9 @@
 A small network over the sentence embeddings of what was said and over the cues of face, voice, gaze and history
 (:mod:`policy.cues`). It is trained on the corpus of :mod:`policy.training` and weighs where rules would guess: the
 same words with another face want another answer. The rules that always hold stay in front of it
-(:mod:`policy.strategy`). Weights: ``policy/data/head.safetensors``; several networks, whose shares are averaged.
+(:mod:`policy.strategy`). Whether each strategy and each display emotion fits is a question of its own, for several
+may; how likely each is goes into its share. Weights: ``policy/data/head.safetensors``; several networks, whose answers
+are averaged.
 """
 
 from __future__ import annotations
@@ -74,8 +76,9 @@ class Head:
         total = np.zeros(len(STRATEGY_NAMES) + len(EMOTIONS) + len(MOODS), np.float32)
         for w1, b1, w2, b2 in self._nets:
             hidden = np.maximum(0.0, w1 @ features + b1)
-            total += np.concatenate([_softmax(part) for part in split(w2 @ hidden + b2)])
-        strategies, emotions, moods = split((total / len(self._nets)).astype(np.float32))
+            fits, shown, felt = split(w2 @ hidden + b2)
+            total += np.concatenate([_sigmoid(fits), _sigmoid(shown), _softmax(felt)])
+        strategies, emotions, moods = (part / max(1e-9, float(part.sum())) for part in split(total))
         return Leaning(
             dict(zip(STRATEGY_NAMES, map(float, strategies), strict=True)),
             dict(zip(EMOTIONS, map(float, emotions), strict=True)),
@@ -127,6 +130,11 @@ def split(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Cut outputs into those for strategies, emotions and moods."""
     first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
     return values[:first], values[first:second], values[second:]
+
+
+def _sigmoid(values: Floats) -> Floats:
+    odds: Floats = (1.0 / (1.0 + np.exp(-values))).astype(np.float32)
+    return odds
 
 
 def _softmax(values: Floats) -> Floats:

@@ -118,7 +118,7 @@ def display(mood: str, distress: float, cues: Cues, leaning: Leaning | None = No
         return emotion, tone
     heavy = sum(share for name, share in leaning.moods.items() if name in HEAVY)
     fitting = dict(leaning.emotions)
-    if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY:
+    if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY or fitting["happy"] < _SURELY_HAPPY:
         del fitting["happy"]
     best = max(fitting, key=lambda name: fitting[name])
     if best in _GRAVE and tone in {"lively", "neutral", "warm"}:
@@ -128,6 +128,9 @@ def display(mood: str, distress: float, cues: Cues, leaning: Leaning | None = No
 
 _MAY_BE_HEAVY: Final = 0.3
 """Share of heavy moods from which nothing happy is shown, whatever else speaks for it."""
+
+_SURELY_HAPPY: Final = 0.42
+"""Share of happy from which it is shown; below it another warm look is never wrong."""
 
 _GRAVE: Final = frozenset({"sad", "concern"})
 

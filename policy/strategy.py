@@ -21,7 +21,7 @@ from policy.parse import sentences
 from policy.reading import Reading
 from policy.replies import strategy_by_line
 from policy.safety import FOLLOW, Finding
-from policy.words import is_english, lexicon, mood_words, plain, tokens
+from policy.words import is_english, is_question, lexicon, mood_words, plain, tokens
 
 
 def choose(
@@ -39,7 +39,7 @@ def choose(
         cues: what face, voice and history show.
         danger: what the look-out found in the words.
         lately: what it found in one of the last few turns before.
-        leaning: what the trained head makes of all of it, if there is one; the rules stay in front of it.
+        leaning: what the trained models make of all of it, if there are any; the rules stay in front of them.
     """
     if danger is not None:
         return _safety(danger.kind, danger.reason, danger.confidence, cues)
@@ -59,15 +59,15 @@ def choose(
     if lately is not None and reading.act not in {"goodbye", "thanks"} and mood not in GLAD:
         return _safety(FOLLOW, "Something dangerous was said a moment ago, so it stays with that.", 0.8, cues)
     act = answer_act(reading, cues, mood, distress)
-    if act is not None:
+    if act is not None and (leaning is None or act.topic not in _BRIEF):
         return act
     layered = answer_mask(cues, mood, distress) or answer_fond(cues, mood, distress)
     if layered is not None:
         return layered
     emotion, tone = display(mood, distress, cues, leaning)
-    if leaning is not None and leaning.strategies[WAIT] >= _QUIET:
-        return _silence(leaning, mood, emotion, cues, distress)
     strategy, why = _strategy(reading, cues, mood, distress, leaning)
+    if leaning is not None and strategy == WAIT:
+        return _silence(leaning, mood, emotion, cues, distress)
     return Choice(
         strategy=strategy,
         mood=mood,
@@ -82,8 +82,22 @@ def choose(
     )
 
 
-_QUIET: Final = 0.5
-"""Share of waiting from which nothing is said to words that were meant for the room, or want none."""
+_BRIEF: Final = frozenset({"act/continue", "act/continue_heavy"})
+"""Answers to a word or two; trained models see what the word belongs to and decide instead."""
+
+
+def _best(leaning: Leaning, cues: Cues) -> str:
+    """Return the strategy that fits best, or waiting.
+
+    Safety is called for by the look-out alone, advice and facts only where they are asked for; and after two questions
+    in a row there is no third.
+    """
+    shares = {name: share for name, share in leaning.strategies.items() if name not in {"safety", "suggestion"}}
+    if not is_question(cues.words):
+        del shares["information"]
+    if _questions(cues) >= 2:
+        del shares["question"]
+    return max(shares, key=lambda name: shares[name])
 
 
 def _silence(leaning: Leaning, mood: str, emotion: str, cues: Cues, distress: float) -> Choice:
@@ -104,6 +118,8 @@ def _topic(mood: str, strategy: str, why: str, cues: Cues) -> str:
     """Return the table of curated lines; facts have tables of their own, for a guess would be worse than none."""
     if why == _TOO_EARLY:
         return "act/before_advice"
+    if strategy == "other":
+        return f"{'heavy' if mood in HEAVY else 'glad' if mood in GLAD else 'neutral'}/other"
     if strategy != "information":
         return f"{mood}/{strategy}"
     asks = lexicon("asks").hits(plain(cues.words))
@@ -164,12 +180,12 @@ def _strategy(
     if leaning is None:
         told_much = _guess(scores, cues, mood)
         why = "they told a lot at once" if told_much else why
-    else:
-        # What the head has learned from whole moments takes the place of what the rules would guess.
-        scores |= {name: leaning.strategies[name] for name in ("question", "restatement", "reflection", "affirmation")}
     if _questions(cues) >= 2:
         scores["question"] = -1.0
         why = "enough has been asked"
+    if leaning is not None:
+        # What was learned from whole moments takes the place of what the rules would guess.
+        return _best(leaning, cues), why
     return max(_FREE, key=lambda name: scores[name]), why
 
 
@@ -237,7 +253,7 @@ _MOOD_NAME: Final[Mapping[str, str]] = {
 }
 
 
-_AN: Final[Mapping[str, str]] = {"affirmation": "an", "information": "some"}
+_AN: Final[Mapping[str, str]] = {"affirmation": "an", "information": "some", "other": "an everyday word, some"}
 
 
 def _because(mood: str, cues: Cues, strategy: str, why: str) -> str:

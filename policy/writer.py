@@ -8,13 +8,17 @@ At the end of a turn only the last few tokens are left to read before the first 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
 from threading import Event
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from perception.context import ContextWindow
+from policy.lm import LanguageModel
 from policy.prompt import PERSON, Line, quoted, render_lines, stamp
+from policy.script import Piece, Words
+
+if TYPE_CHECKING:
+    from policy.listener import Unit
 
 _PIECE: Final = 16
 _USER: Final = "<|im_start|>user\n"
@@ -27,36 +31,21 @@ class Stopped(Exception):
 
 
 class Writer:
-    """The weights and what every call begins with.
+    """A language model and what every call begins with.
 
     Args:
-        path: folder with the weights (safetensors) and ``tokenizer.json``.
-        opening: text of the chat template in front of every conversation: system message and examples.
+        model: the weights.
+        opening: what stands in front of every conversation: text of the chat template, or pieces.
         penalty: divides the logits of tokens that were just written (Keskar et al. 2019); 1 is off.
     """
 
-    def __init__(self, path: Path, opening: str, penalty: float = 1.1) -> None:
-        import torch
-        from tokenizers import Tokenizer
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        self._model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, local_files_only=True).eval()
-        self._end = self._tokenizer.token_to_id("<|im_end|>")
-        self._penalty = penalty
-        self._opening = tuple(self.encode(opening))
-        self._opening_cache = self._new_cache()
-        self._forward(self._opening, self._opening_cache)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the token ids of ``text``; markers of the chat template count as such."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ``ids``."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+    def __init__(self, model: LanguageModel, opening: str = "", penalty: float = 1.1) -> None:
+        self.model = model
+        self.penalty = penalty
+        self._opening = tuple(model.encode(opening))
+        self._opening_cache = model.new_cache()
+        if self._opening:
+            model.read(self._opening, self._opening_cache)
 
     def chat(self) -> Chat:
         """Begin a call: a copy of the opening's cache."""
@@ -64,50 +53,39 @@ class Writer:
 
     def blank(self) -> Chat:
         """Begin a conversation that has nothing in front."""
-        return Chat(self, (), self._new_cache())
-
-    def _new_cache(self) -> Any:
-        from transformers import DynamicCache
-
-        return DynamicCache(config=self._model.config)
-
-    def _forward(self, ids: Sequence[int], cache: Any) -> Any:
-        """Read ``ids`` after ``cache``; return the logits behind the last one, shape ``(vocabulary,)``."""
-        import torch
-
-        with torch.no_grad():
-            out = self._model(input_ids=torch.tensor([list(ids)]), cache=cache, use_cache=True, logits_to_keep=1)
-        return out.logits[0, -1]
+        return Chat(self, (), self.model.new_cache())
 
 
 class Chat:
     """One call's conversation. Not thread-safe: belongs to one thread."""
 
     def __init__(self, writer: Writer, opening: Sequence[int], cache: Any) -> None:
-        self._writer = writer
+        self._model, self._penalty = writer.model, writer.penalty
         self._opening = tuple(opening)
         self._cache = cache
-        self._ids = list(opening)
-        self._logits: Any = None
+        self._units: list[Unit] = list(opening)
+        self._hidden: Any = None
+        self.written: list[int] = []
 
     @property
     def length(self) -> int:
-        """Tokens in the cache."""
-        return len(self._ids)
+        """Units in the cache."""
+        return len(self._units)
 
-    def read(self, text: Sequence[str], stop: Event) -> int:
-        """Make the cache hold the opening and ``text``; return how many tokens had to be read.
+    def read(self, pieces: Sequence[str | Piece], stop: Event) -> int:
+        """Make the cache hold the opening and ``pieces``; return how many units had to be read.
 
         Args:
-            text: the conversation in pieces that are only ever appended to; each is encoded by itself.
-            stop: ends the reading between two pieces of 16 tokens.
+            pieces: the conversation in pieces that are only ever appended to; each text is encoded by itself. What
+                is no text needs an adapter.
+            stop: ends the reading between two runs of 16 units.
 
         Raises:
             Stopped: ``stop`` was set.
         """
-        wanted = [*self._opening, *(token for piece in text for token in self._writer.encode(piece))]
-        same = _common(self._ids, wanted)
-        if same == len(wanted) and (same < len(self._ids) or self._logits is None):
+        wanted = [*self._opening, *(unit for piece in pieces for unit in self._of(piece))]
+        same = _common(self._units, wanted)
+        if same == len(wanted) and (same < len(self._units) or self._hidden is None):
             same -= 1
         self._crop(same)
         for begin in range(same, len(wanted), _PIECE):
@@ -116,35 +94,97 @@ class Chat:
             self._append(wanted[begin : begin + _PIECE])
         return len(wanted) - same
 
-    def write(self, stop: Event, most: int = 40) -> Iterator[str]:
+    def rows(self) -> list[float]:
+        """Return the scores of the adapter's rows behind what was just read, as :data:`policy.listener.ROWS`."""
+        return [float(score) for score in self._model.rows(self._hidden)]
+
+    def write(
+        self, stop: Event, most: int = 40, *, lead: Sequence[Unit] = (), draft: Sequence[int] = ()
+    ) -> Generator[str]:
         """Yield the likeliest continuation of what was just read, token by token, until its end or ``most`` tokens.
 
-        What was written is cropped from the cache again when the iterator ends, however it ends.
+        What was written is cropped from the cache again when the iterator ends, however it ends; :attr:`written`
+        keeps its tokens.
+
+        Args:
+            stop: ends the writing between two tokens.
+            most: tokens.
+            lead: read in front of the first token.
+            draft: tokens that were written before in nearly the same place. They are read in one go, and as many of
+                them kept as would be written again (Leviathan et al. 2023): the text is the same, only sooner.
 
         Raises:
             Stopped: ``stop`` was set.
         """
-        import torch
-
-        before, written, shown = len(self._ids), list[int](), ""
+        before, shown = len(self._units), ""
+        self.written = []
         try:
-            while len(written) < most:
-                if stop.is_set():
-                    raise Stopped
-                logits = self._logits.clone()
-                if written:
-                    seen = torch.tensor(sorted(set(written)))
-                    found = logits[seen]
-                    logits[seen] = torch.where(found > 0, found / self._writer._penalty, found * self._writer._penalty)
-                token = int(logits.argmax())
-                if token == self._writer._end:
-                    return
-                written.append(token)
-                text = self._writer.decode(written)
+            for token in self._tokens(stop, most, lead, draft):
+                self.written.append(token)
+                text = self._model.decode(self.written)
                 if not text.endswith("\N{REPLACEMENT CHARACTER}"):
                     yield text[len(shown) :]
                     shown = text
-                self._append([token])
+        finally:
+            self._crop(before)
+
+    def _tokens(self, stop: Event, most: int, lead: Sequence[Unit], draft: Sequence[int]) -> Iterator[int]:
+        written: list[int] = []
+        if stop.is_set():
+            raise Stopped
+        draft = list(draft[:most])
+        if lead or draft:
+            scores = [self._model.logits(self._hidden)[None]] if not lead else []
+            hidden = self._grow([*lead, *draft])
+            scores.append(self._model.logits(hidden[max(0, len(lead) - 1) :]))
+            found = [row for block in scores for row in block]
+            for place, token in enumerate(draft):
+                if self._best(found[place], written) != token:
+                    self._shrink(len(draft) - place)
+                    break
+                written.append(token)
+                yield token
+            logits = found[len(written)]
+        else:
+            logits = self._model.logits(self._hidden)
+        while len(written) < most:
+            if stop.is_set():
+                raise Stopped
+            token = self._best(logits, written)
+            if token == self._model.end:
+                return
+            written.append(token)
+            yield token
+            logits = self._model.logits(self._grow([token])[-1])
+
+    def _best(self, logits: Any, written: Sequence[int]) -> int:
+        """Return the likeliest token, with the penalty on those that were just written."""
+        import torch
+
+        if written and self._penalty != 1.0:
+            logits = logits.clone()
+            seen = torch.tensor(sorted(set(written)))
+            found = logits[seen]
+            logits[seen] = torch.where(found > 0, found / self._penalty, found * self._penalty)
+        return int(logits.argmax())
+
+    def fits(self, endings: Sequence[str], stop: Event) -> list[float]:
+        """Return how well each of ``endings`` fits behind what was just read: the adapter's own score, no probability.
+
+        Raises:
+            Stopped: ``stop`` was set.
+        """
+        from policy.listener import FIT
+
+        before, out = len(self._units), list[float]()
+        try:
+            for ending in endings:
+                if stop.is_set():
+                    raise Stopped
+                self._append([*self._model.encode(ending), self._model.end])
+                out.append(float(self._model.rows(self._hidden)[FIT]))
+                self._crop(before)
+            return out
         finally:
             self._crop(before)
 
@@ -160,34 +200,52 @@ class Chat:
         Raises:
             Stopped: ``stop`` was set.
         """
-        before = len(self._ids)
-        known: dict[tuple[int, ...], Any] = {(): self._logits.log_softmax(-1)}
+        before = len(self._units)
+        known: dict[tuple[int, ...], Any] = {(): self._model.logits(self._hidden).log_softmax(-1)}
         out: dict[str, float] = {}
         try:
             for ending in endings:
-                ids, out[ending] = tuple(self._writer.encode(ending)), 0.0
+                ids, out[ending] = tuple(self._model.encode(ending)), 0.0
                 for place, token in enumerate(ids):
                     if ids[:place] not in known:
                         if stop.is_set():
                             raise Stopped
                         self._crop(before)
                         self._append(ids[:place])
-                        known[ids[:place]] = self._logits.log_softmax(-1)
+                        known[ids[:place]] = self._model.logits(self._hidden).log_softmax(-1)
                     out[ending] += float(known[ids[:place]][token])
             return out
         finally:
             self._crop(before)
 
-    def _append(self, ids: Sequence[int]) -> None:
-        self._logits = self._writer._forward(ids, self._cache)
-        self._ids.extend(ids)
+    def _of(self, piece: str | Piece) -> Sequence[Unit]:
+        if isinstance(piece, str):
+            return self._model.encode(piece)
+        if isinstance(piece, Words):
+            return self._model.encode(piece.text)
+        from policy.listener import felt
+
+        return felt(piece)
+
+    def _append(self, units: Sequence[Unit]) -> None:
+        self._hidden = self._model.read(units, self._cache)[-1]
+        self._units.extend(units)
+
+    def _grow(self, units: Sequence[Unit]) -> Any:
+        """Read without keeping the last hidden state: what is read will be cropped again."""
+        hidden = self._model.read(units, self._cache)
+        self._units.extend(units)
+        return hidden
+
+    def _shrink(self, count: int) -> None:
+        self._cache.crop(-count)
+        del self._units[-count:]
 
     def _crop(self, length: int) -> None:
-        surplus = len(self._ids) - length
+        surplus = len(self._units) - length
         if surplus > 0:
-            self._cache.crop(-surplus)
-            del self._ids[length:]
-            self._logits = None
+            self._shrink(surplus)
+            self._hidden = None
 
 
 def conversation(window: ContextWindow) -> tuple[str, ...]:
@@ -244,7 +302,7 @@ def opening(system: str, examples: Sequence[tuple[Sequence[str], str, str]]) -> 
     return "".join(parts)
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def _common(one: Sequence[Unit], other: Sequence[Unit]) -> int:
     count = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

@@ -18,9 +18,9 @@ import torch
 
 from agent.models import resolve
 from perception.context import ContextWindow
-from policy.backends.compact import Mind
 from policy.embedding import Embedder
 from policy.head import FILE
+from policy.mind import Mind
 from policy.training import head
 from policy.training.corpus import FOLDER, situations
 from policy.training.measure import Choose, measure

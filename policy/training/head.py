@@ -1,7 +1,8 @@
-"""Trains :mod:`policy.head` on the corpus: a few small networks, in a minute on a CPU, the same every time.
+"""Trains :mod:`policy.head` on the corpus: a few small networks, in minutes on a CPU, the same every time.
 
-Targets are what fits a situation, the best first with the most weight; noise on what is seen and heard, and senses that
-are missing, are part of every epoch, so that no sense is relied on alone. The dev part decides when to stop.
+Several strategies and display emotions fit a situation, so each is a yes or no of its own (binary cross-entropy); the
+mood is one of many. Noise on what is seen and heard, and senses that are missing, are part of every epoch, so that no
+sense is relied on alone. The dev part decides when to stop.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from policy.reading import MOODS
 from policy.training.corpus import Situation
 from policy.training.scenes import window_of
 
-WEIGHTS: Final = (1.0, 0.6, 0.4, 0.3)
-"""Weight of the first, second, ... of what fits."""
-
 _BATCH: Final = 32
-_OUTPUTS: Final = len(STRATEGY_NAMES) + len(EMOTIONS) + len(MOODS)
+_CHOICES: Final = len(STRATEGY_NAMES) + len(EMOTIONS)
+_OUTPUTS: Final = _CHOICES + len(MOODS)
+_CHOOSING, _MOOD = 3.0, 0.5
+"""Weights of the two losses: what is decided, and what only helps to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Recipe:
     """
 
     networks: int = 5
-    hidden: int = 96
+    hidden: int = 256
     epochs: int = 60
     views: int = 6
     rate: float = 1e-3
@@ -142,23 +143,18 @@ def _unsure(percept: Percept, rng: np.random.Generator) -> Percept:
 
 def _targets(found: Sequence[Situation]) -> Floats:
     rows = np.zeros((len(found), _OUTPUTS), np.float32)
+    names = (*STRATEGY_NAMES, *EMOTIONS, *MOODS)
     for row, situation in zip(rows, found, strict=True):
-        at = 0
-        for names, fitting in (
-            (STRATEGY_NAMES, situation.strategies),
-            (EMOTIONS, situation.emotions),
-            (MOODS, (situation.mood,)),
-        ):
-            for name, weight in zip(fitting, WEIGHTS, strict=False):
-                row[at + names.index(name)] = weight
-            row[at : at + len(names)] /= row[at : at + len(names)].sum()
-            at += len(names)
+        row[[names.index(name) for name in situation.strategies]] = 1.0
+        row[[len(STRATEGY_NAMES) + EMOTIONS.index(name) for name in situation.emotions]] = 1.0
+        row[_CHOICES + MOODS.index(situation.mood)] = 1.0
     return rows
 
 
 def _loss(outputs: Any, targets: Any) -> Any:
     import torch
 
-    cuts = [len(STRATEGY_NAMES), len(EMOTIONS), len(MOODS)]
-    pairs = zip(torch.split(outputs, cuts, -1), torch.split(targets, cuts, -1), strict=True)
-    return sum(torch.nn.functional.cross_entropy(o, t, label_smoothing=0.02) for o, t in pairs)
+    cut = [len(STRATEGY_NAMES), len(EMOTIONS), len(MOODS)]
+    pairs = list(zip(torch.split(outputs, cut, -1), torch.split(targets, cut, -1), strict=True))
+    choosing = sum(torch.nn.functional.binary_cross_entropy_with_logits(o, t) for o, t in pairs[:2])
+    return _CHOOSING * choosing + _MOOD * torch.nn.functional.cross_entropy(*pairs[2], label_smoothing=0.02)

@@ -17,10 +17,12 @@ from typing import Any, Final
 import numpy as np
 
 from policy.embedding import Embed
-from policy.training.corpus import FOLDER, CorpusError, Situation
+from policy.training.corpus import FOLDER, Choice, CorpusError, Situation
 
 FROZEN: Final = "test.json"
+FROZEN_CHOICES: Final = "test-choices.json"
 TEST_SHARE, DEV_SHARE = 0.15, 0.10
+CHOICE_TEST_SHARE: Final = 0.40
 NEAR: Final = 0.82
 """Cosine of the last words from which two situations belong together."""
 
@@ -37,9 +39,21 @@ class Parts:
     test: tuple[Situation, ...]
 
 
-def groups(found: Sequence[Situation], embed: Embed) -> dict[str, str]:
-    """Return, by id, the smallest id of the situations that belong together."""
-    vectors = embed([s.turns[-1].text for s in found])
+@dataclass(frozen=True, slots=True)
+class ChoiceParts:
+    """The multiple-choice items in three parts."""
+
+    train: tuple[Choice, ...]
+    dev: tuple[Choice, ...]
+    test: tuple[Choice, ...]
+
+
+def groups(found: Sequence[Situation | Choice], embed: Embed) -> dict[str, str]:
+    """Return, by id, the smallest id of the items that belong together.
+
+    Those of a situation's are told by its last words, those of a multiple-choice item's by all that is said.
+    """
+    vectors = embed([_told(item) for item in found])
     leader = list(range(len(found)))
 
     def root(n: int) -> int:
@@ -54,6 +68,10 @@ def groups(found: Sequence[Situation], embed: Embed) -> dict[str, str]:
     for n, situation in enumerate(found):
         first[root(n)] = min(first.get(root(n), situation.id), situation.id)
     return {situation.id: first[root(n)] for n, situation in enumerate(found)}
+
+
+def _told(item: Situation | Choice) -> str:
+    return item.turns[-1].text if isinstance(item, Situation) else " ".join(turn.text for turn in item.turns)
 
 
 def repeated(found: Sequence[Situation], embed: Embed) -> list[tuple[str, str]]:
@@ -76,7 +94,45 @@ def freeze(found: Sequence[Situation], embed: Embed) -> dict[str, Any]:
     return {"test": test, "dev": dev, "sha256": digest(found, test)}
 
 
-def digest(found: Sequence[Situation], ids: Sequence[str]) -> str:
+def freeze_choices(found: Sequence[Choice], embed: Embed, *, older: Sequence[str]) -> dict[str, Any]:
+    """Return what ``test-choices.json`` holds, as :func:`freeze` does for situations.
+
+    Args:
+        found: all items.
+        embed: the sentence encoder.
+        older: ids that may be in the dev and test parts; what belongs to one of those parts otherwise is left out.
+    """
+    together = groups(found, embed)
+    share = {name: int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0x1_0000_0000 for name in together.values()}
+    part = {c.id: share[together[c.id]] for c in found}
+    old = set(older)
+    test = sorted(n for n, at in part.items() if at < CHOICE_TEST_SHARE and n in old)
+    dev = sorted(n for n, at in part.items() if CHOICE_TEST_SHARE <= at < CHOICE_TEST_SHARE + DEV_SHARE and n in old)
+    held = {together[name] for name in (*test, *dev)}
+    out = sorted(n for n, at in together.items() if at in held and n not in old)
+    return {"test": test, "dev": dev, "left_out": out, "sha256": digest(found, test)}
+
+
+def choice_parts(found: Sequence[Choice], folder: Path = FOLDER) -> ChoiceParts:
+    """Return the multiple-choice items in their parts.
+
+    Raises:
+        CorpusError: the test part is not what was frozen.
+    """
+    frozen: Mapping[str, Any] = json.loads((folder / FROZEN_CHOICES).read_text(encoding="utf-8"))
+    if digest(found, frozen["test"]) != frozen["sha256"]:
+        raise CorpusError(
+            f"{folder / FROZEN_CHOICES}: the test part has changed since it was frozen; take the change back"
+        )
+    test, dev, out = set(frozen["test"]), set(frozen["dev"]), set(frozen["left_out"])
+    return ChoiceParts(
+        train=tuple(c for c in found if c.id not in test | dev | out),
+        dev=tuple(c for c in found if c.id in dev),
+        test=tuple(c for c in found if c.id in test),
+    )
+
+
+def digest(found: Sequence[Situation | Choice], ids: Sequence[str]) -> str:
     """Return the hash of the named situations' content."""
     by_id = {s.id: s for s in found}
     content = [asdict(by_id[name]) for name in ids if name in by_id]

@@ -1,4 +1,4 @@
-"""A situation of the corpus as the window that a call would have photographed at the end of its last turn."""
+"""An item of the corpus as the window that a call would have photographed at the end of its last turn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from perception.context import CUE_END_OF_TURN, ContextWindow, Entry, Turn
 from perception.percept import EXPRESSION, GAZE, GESTURE, NEGATIVE, PROSODY, SPEECH_ENDED, SPEECH_STARTED, Percept
 from perception.timebase import MS, SECOND, Nanos
-from policy.training.corpus import Said, Situation
+from policy.training.corpus import Choice, Said, Situation
 from policy.words import tokens
 
 _WORD: Final[Nanos] = 350 * MS
@@ -20,11 +20,11 @@ _SURE: Final = 0.7
 _CLASSES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
-def window_of(situation: Situation) -> ContextWindow:
-    """Return what is known as the person of ``situation`` has just finished."""
+def window_of(item: Situation | Choice) -> ContextWindow:
+    """Return what is known as the last turn of ``item`` is over; whoever is not the agent is heard and seen."""
     entries: list[Entry] = []
     at: Nanos = SECOND
-    for said in situation.turns:
+    for said in item.turns:
         end = at + max(1, len(tokens(said.text))) * _WORD
         speaker = "agent" if said.who == "agent" else "user"
         if speaker == "user":

@@ -37,14 +37,21 @@ def lookout(embedder: Embedder) -> Lookout:
 
 @pytest.fixture(scope="session")
 def compact_off() -> Iterator[Policy]:
-    policy = compact.load(resolve=resolve)
+    policy = compact.load(resolve=resolve, generate="off", adapter="none", answers="likeness")
     yield policy
     policy.close()
 
 
 @pytest.fixture(scope="session")
 def compact_writing() -> Iterator[Policy]:
-    policy = compact.load(resolve=resolve, generate="after_first")
+    policy = compact.load(resolve=resolve, generate="after_first", adapter="none")
+    yield policy
+    policy.close()
+
+
+@pytest.fixture(scope="session")
+def compact_default() -> Iterator[Policy]:
+    policy = compact.load(resolve=resolve)
     yield policy
     policy.close()
 

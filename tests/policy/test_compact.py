@@ -14,6 +14,7 @@ from perception.timebase import SECOND
 from policy.backends import Policy, compact
 from policy.decision import Express, Speak
 from policy.embedding import SIZE, Embedder, Vectors
+from policy.lm import LanguageModel
 from policy.prompt import SYSTEM
 from policy.words import load_table
 from policy.writer import Chat, Stopped, Writer, conversation, cue, opening
@@ -27,7 +28,7 @@ EXAM = talk("I failed my exam today.", face="sad")
 @pytest.fixture(scope="module")
 def writer() -> Writer:
     examples = [(e["lines"], e["strategy"], e["answer"]) for e in load_table("examples")["example"]]
-    return Writer(resolve("smollm2"), opening(SYSTEM, examples))
+    return Writer(LanguageModel(resolve("smollm2")), opening(SYSTEM, examples))
 
 
 def written(chat: Chat, text: tuple[str, ...], most: int = 12) -> str:

@@ -11,11 +11,11 @@ import pytest
 
 from agent.models import resolve
 from perception.context import ContextWindow
-from policy.backends.compact import Mind
 from policy.cues import Cues, cues_of
 from policy.embedding import Embedder
 from policy.head import FEATURES, FILE, Head, features_of
 from policy.leaning import WAIT
+from policy.mind import Mind
 from policy.training import head as training
 from policy.training.corpus import FOLDER, CorpusError, situations
 from policy.training.measure import measure
