@@ -47,7 +47,7 @@ def order(part: str) -> list[Item]:
     """Return the items of a part, or of ``all``; those to train on are shuffled, so that a beginning is a sample."""
     told, asked = parts(situations()), choice_parts(choices())
     train: list[Item] = [*told.train, *asked.train]
-    train.sort(key=lambda item: hashlib.sha256(item.id.encode()).digest())
+    train.sort(key=lambda item: hashlib.sha256(f"render/{item.id}".encode()).digest())
     every: dict[str, list[Item]] = {
         "test": [*told.test, *asked.test],
         "dev": [*told.dev, *asked.dev],

@@ -36,7 +36,7 @@ def test_the_supervised_and_the_three_exploring_stages_run_end_to_end(
     assert {"choose", "reply", "fit"} <= lines[1]["figures"].keys()
     assert "finished at step 2 of 2; dev: strategy" in capsys.readouterr().out
     heard = tmp_path / "build" / "heard"
-    assert render(["--out", str(heard), "--part", "train", "--limit", "6"]) == 0
+    assert render(["--out", str(heard), "--part", "train", "--limit", "4"]) == 0
     for stage in STAGES:
         assert cli.main(["train", "grpo", "--config", str(placed(f"compact-smoke-{stage}", tmp_path))]) == 0
         folder = tmp_path / "runs" / f"compact-smoke-{stage}"
