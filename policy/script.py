@@ -117,10 +117,10 @@ def script(window: ContextWindow, heard: Heard | None = None, *, system: str = S
         out.append(Words(_USER))
     if running is not None and running >= last:
         out.extend(_spans(running, window.end, seen, ears, over=False))
-        if window.hearing.strip():
-            out.append(Words(f"{_plain(window.hearing)}\n"))
     elif window.end - last > SECOND:
         out.extend(_glance(seen, last, window.end))
+    if window.hearing.strip():
+        out.append(Words(f"{_plain(window.hearing)}\n"))
     return tuple(out)
 
 

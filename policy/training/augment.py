@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from policy.training.corpus import Choice, Said, Situation
-from policy.words import lexicon, plain, tokens
+from policy.words import lexicon, mood_words, plain, tokens
 
 FILE: Final = Path(__file__).parent / "augment.toml"
 _PARTS: Final = re.compile(r"([^\W\d_]+(?:['’][^\W\d_]+)*)")
@@ -170,7 +170,15 @@ def _reworded(texts: Sequence[str], rng: np.random.Generator, noise: float) -> C
 
 
 def _varied(text: str, kept: frozenset[str], rng: np.random.Generator, noise: float) -> str:
-    """Return a person's turn as it might have been said, and as speech recognition might have written it."""
+    """Return a person's turn as it might have been said, and as speech recognition might have written it.
+
+    Where another mood could then be read off the words, as where one between two others was dropped, they stay.
+    """
+    varied = _said_otherwise(text, kept, rng, noise)
+    return varied if mood_words(varied) == mood_words(text) else text
+
+
+def _said_otherwise(text: str, kept: frozenset[str], rng: np.random.Generator, noise: float) -> str:
     chances = _tables().chances
     text = _fillers(text, rng, noise)
     if rng.random() < chances["contract"] * noise:

@@ -19,6 +19,7 @@ from perception.timebase import SECOND
 from policy.sound import TOKENS_PER_S
 from policy.training.corpus import Choice, Said, choices
 from policy.training.heard import ENGINES, INDEX, NOISES, Condition, HeardError, load, window_of
+from policy.training.parts import choice_parts
 
 ITEM = Choice(
     id="render-1",
@@ -155,13 +156,15 @@ def test_the_command_renders_what_is_missing(
     assert command.main([*arguments, "3"]) == 0
     assert command.main([*arguments, "2"]) == 0
     assert fake.asked == [item.id for item in command.order("dev")[:5]]
-    assert "2 of 153 items to render" in capsys.readouterr().err
+    assert "2 of 195 items to render" in capsys.readouterr().err
     assert command.main(["--out", str(tmp_path), "--seed", "1000"]) == 1
     assert "go on with that seed" in capsys.readouterr().err
 
 
-def test_the_order_is_choices_test_dev_train() -> None:
+def test_the_order_is_test_dev_train() -> None:
     every = [item.id for item in command.order("all")]
     assert len(set(every)) == len(every)
-    assert every[: len(choices())] == [c.id for c in choices()]
+    test = [item.id for item in command.order("test")]
+    assert every[: len(test)] == test
+    assert {c.id for c in choice_parts(choices()).test} < set(test)
     assert [i.id for i in command.order("train")] == every[-len(command.order("train")) :]
