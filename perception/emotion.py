@@ -16,11 +16,11 @@ import numpy as np
 
 from perception.facemesh import Face, Movements
 from perception.litert import Floats, Network
-from perception.percept import UNCERTAIN
+from perception.percept import LOOKS, UNCERTAIN
 from perception.pixels import Pixels, cut, square_around, to_unit
 from perception.timebase import SECOND, Nanos
 
-CLASSES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+CLASSES: Final = LOOKS
 NEUTRAL: Final = CLASSES.index("neutral")
 
 VALENCE: Final = np.array([-0.5, -0.65, -0.6, 0.85, 0.0, -0.65, 0.2])

@@ -60,6 +60,12 @@ SENSE_BACK: Final = "sense_back"
 UNCERTAIN: Final = "uncertain"
 """The label for *looked, but cannot tell*; never acted upon."""
 
+LOOKS: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""Labels of an expression beside :data:`UNCERTAIN`, in the order of its probabilities."""
+
+MANNERS: Final = ("flat", "trembling", "rising", "falling", "loud", "quiet", "slow", "fast", "neutral")
+"""Labels of prosody."""
+
 NEGATIVE: Final = frozenset({"angry", "disgust", "fear", "sad"})
 """Expression labels that count as distress."""
 

@@ -17,7 +17,19 @@ from typing import Final
 
 from perception.context import CUE_AFFECT, CUE_END_OF_TURN, ContextWindow, Entry, Turn
 from perception.media import Text
-from perception.percept import BLINK, EXPRESSION, FACE, GAZE, GESTURE, PRESENCE, PROSODY, TRANSCRIPT, UNCERTAIN, Percept
+from perception.percept import (
+    BLINK,
+    EXPRESSION,
+    FACE,
+    GAZE,
+    GESTURE,
+    LOOKS,
+    PRESENCE,
+    PROSODY,
+    TRANSCRIPT,
+    UNCERTAIN,
+    Percept,
+)
 from policy import replies
 from policy.answer import consider
 from policy.decision import Speak
@@ -30,7 +42,7 @@ from policy.words import Patterns, plain, tokens
 
 __all__ = ["Answered", "Chooser", "Evidence", "Question", "evidence_of", "question_of", "settle", "softmax"]
 
-FACES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+FACES: Final = LOOKS
 CHANCE: Final = 1 / len(FACES)
 """What a choice gets that names nothing measured, and the share of a face before anything is seen."""
 

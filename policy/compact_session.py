@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -31,10 +32,10 @@ T = TypeVar("T")
 _MOST_WRITTEN: Final = 64
 """Tokens of a ``generated`` answer."""
 
-_LEAST_DRAFTED: Final = 3
-"""Words from which an answer is drafted."""
+_LEAST_AHEAD: Final = 3
+"""Words from which what would be answered now is worked out ahead."""
 
-_MOST_SAID: Final = 48
+MOST_SAID: Final = 48
 """Tokens of a reply; what can be listened to in one go is shorter."""
 
 
@@ -138,7 +139,7 @@ class CompactSession:
     async def _draft_answer(self, window: ContextWindow, stop: Event) -> None:
         """Read ``window``, and in a pause of the person write what would be answered if it were the end."""
         cues = cues_of(window)
-        if cues.talking or len(tokens(cues.words)) < _LEAST_DRAFTED or self._policy.generate != "first":
+        if cues.talking or len(tokens(cues.words)) < _LEAST_AHEAD or self._policy.generate != "first":
             chat = self._listening
             if chat is not None:
                 await self._policy.write(partial(_read, chat, self._script(window), stop))
@@ -154,23 +155,19 @@ class CompactSession:
         chat = self._listening
         if chat is None:
             return
-        try:
-            for _ in chat.write(stop, _MOST_SAID, lead=lead_of(considered), draft=self._draft):
-                pass
-        except Stopped:
-            pass
+        with suppress(Stopped):
+            deque(chat.write(stop, MOST_SAID, lead=lead_of(considered), draft=self._draft), maxlen=0)
         self._draft = tuple(chat.written)
 
     def _script(self, window: ContextWindow) -> tuple[Piece, ...]:
         return script(window, self._hearing.of(window) if self._hearing is not None else None)
 
     async def _answer(self, question: Question, window: ContextWindow, stop: Event) -> Decision:
-        if self._policy.answers == "fit" and self._listening is not None and question.options:
-            fits = await self._policy.write(partial(self._fits, question, window, stop))
-            answered = await self._policy.think(partial(self._mind.chooser.answer, question, window, fits))
-            return answered.speak(question)
         if self._policy.answers in {"likeness", "fit"}:
-            answered = await self._policy.think(partial(self._mind.chooser.answer, question, window))
+            fits = None
+            if self._policy.answers == "fit" and question.options:
+                fits = await self._policy.write(partial(self._fits, question, window, stop))
+            answered = await self._policy.think(partial(self._mind.chooser.answer, question, window, fits))
             return answered.speak(question)
         by = self._by_likelihood if self._policy.answers == "likelihood" else self._in_own_words
         found = await self._policy.write(partial(by, question, window, stop))
@@ -222,7 +219,7 @@ class CompactSession:
 
     def _read_ahead(self, window: ContextWindow) -> None:
         cues = cues_of(window)
-        if len(tokens(cues.words)) >= 3:
+        if len(tokens(cues.words)) >= _LEAST_AHEAD:
             self._mind.consider(window)
 
     def _choose(self, window: ContextWindow, rows: Sequence[float] | None) -> tuple[Considered, list[Speak]]:
@@ -261,7 +258,7 @@ class CompactSession:
         chat = self._listening
         if chat is None:
             return
-        pieces = chat.write(stop, _MOST_SAID, lead=lead_of(considered, strategy), draft=self._draft)
+        pieces = chat.write(stop, MOST_SAID, lead=lead_of(considered, strategy), draft=self._draft)
         clauses = Clauses()
         try:
             while not clauses.ended:

@@ -17,6 +17,7 @@ from perception.percept import (
     FACE,
     GAZE,
     GESTURE,
+    LOOKS,
     NEGATIVE,
     PROSODY,
     SENSE_BACK,
@@ -131,7 +132,7 @@ def cues_of(window: ContextWindow) -> Cues:
     runs, agent, span = _dialogue(window)
     words = runs[-1] if runs and runs[-1] is not None else ""
     before = tuple(run for run in runs[:-1] if run)
-    lost = _lost(window)
+    lost = lost_senses(window)
     recent = [p for p in window.percepts if p.end > window.end - RECENT]
     present = not _absent(window)
     sighted = present and not lost & SIGHT
@@ -196,7 +197,8 @@ def _dialogue(window: ContextWindow) -> tuple[list[str | None], tuple[str, ...],
     return [" ".join(run) or None for run in runs], tuple(agent), (begin, max(begin + 1, end))
 
 
-def _lost(window: ContextWindow) -> frozenset[str]:
+def lost_senses(window: ContextWindow) -> frozenset[str]:
+    """Return the names of the senses that are lost or refused at the end of ``window``."""
     lost: set[str] = set()
     for percept in window.percepts:
         if percept.kind == SENSE_LOST:
@@ -236,16 +238,13 @@ def _distribution(looks: Sequence[Percept]) -> Mapping[str, float] | None:
     for look in looks:
         if look.label == UNCERTAIN:
             continue
-        numbers = {k: float(v) for k, v in look.data.items() if k in _CLASSES and isinstance(v, (int, float))}
+        numbers = {k: float(v) for k, v in look.data.items() if k in LOOKS and isinstance(v, (int, float))}
         for label, share in (numbers or {look.label: look.confidence}).items():
             total[label] = total.get(label, 0.0) + share * look.confidence
         weight += look.confidence
     if weight < 0.3 or sum(p.label != UNCERTAIN for p in looks) * 4 < len(looks):
         return None
     return MappingProxyType({label: share / weight for label, share in total.items()})
-
-
-_CLASSES: Final = NEGATIVE | {"happy", "neutral", "surprise"}
 
 
 def _voice(tones: Sequence[Percept]) -> Mapping[str, float] | None:

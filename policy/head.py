@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from perception.percept import LOOKS, MANNERS
 from policy.cues import Cues
 from policy.decision import EMOTIONS, STRATEGIES
 from policy.embedding import SIZE, Embed
@@ -28,14 +29,12 @@ STRATEGY_NAMES: Final = (*STRATEGIES, WAIT)
 
 Floats = NDArray[np.float32]
 
-_FACES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-_VOICES: Final = ("flat", "trembling", "rising", "falling", "loud", "quiet", "slow", "fast", "neutral")
 _GESTURES: Final = ("nod", "head_shake")
 _ACTS: Final = (
     "off_topic", "change", "quiet", "repeat", "presence", "identity", "perceive", "complaint", "joke", "greeting",
     "how_are_you", "thanks", "goodbye", "continue", "advice", "fact",
 )  # fmt: skip
-NUMBERS: Final = 2 * (len(_FACES) + 1) + len(_VOICES) + 1 + 3 + len(_GESTURES) + len(MOODS) + len(_ACTS) + 8
+NUMBERS: Final = 2 * (len(LOOKS) + 1) + len(MANNERS) + 1 + 3 + len(_GESTURES) + len(MOODS) + len(_ACTS) + 8
 """Features beside the embeddings."""
 
 FEATURES: Final = 2 * SIZE + NUMBERS
@@ -106,9 +105,9 @@ def _numbers(cues: Cues) -> Floats:
     acts = lexicon("act")
     values: list[float] = []
     for face in (cues.face, cues.face_at_words):
-        values += [face is None, *(0.0 if face is None else 2 * face.get(name, 0.0) for name in _FACES)]
+        values += [face is None, *(0.0 if face is None else 2 * face.get(name, 0.0) for name in LOOKS)]
     voice = cues.voice
-    values += [voice is None, *(0.0 if voice is None else 1.5 * voice.get(name, 0.0) for name in _VOICES)]
+    values += [voice is None, *(0.0 if voice is None else 1.5 * voice.get(name, 0.0) for name in MANNERS)]
     values += [cues.gaze == "towards", cues.gaze == "away", cues.gaze is None]
     values += [name in cues.gestures for name in _GESTURES]
     values += [min(2, said.get(mood, 0)) for mood in MOODS]

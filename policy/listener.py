@@ -29,11 +29,9 @@ from policy.decision import EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.script import Look, Piece, Sound, Tone, Words
 from policy.signals import LOOK, TONE
+from policy.sound import WIDTH
 
 FORMAT: Final = 1
-STATES: Final = 3072
-"""Width of a sound token; see :mod:`policy.sound`."""
-
 ROWS: Final = (*STRATEGY_NAMES, *EMOTIONS, "fit")
 FIT: Final = len(ROWS) - 1
 CARD, SENSES, LORA, LORA_CONFIG, WHOLE = (
@@ -112,7 +110,7 @@ class Senses(nn.Module):
 
     def __init__(self, hidden: int, scale: float = 1.0) -> None:
         super().__init__()
-        self.sound = _projector(STATES, min(_WIDTH_SOUND, 4 * hidden), hidden)
+        self.sound = _projector(WIDTH, min(_WIDTH_SOUND, 4 * hidden), hidden)
         self.look = _projector(LOOK, _WIDTH_NUMBERS, hidden)
         self.tone = _projector(TONE, _WIDTH_NUMBERS, hidden)
         self.scales = nn.Parameter(torch.full((3,), scale))
@@ -147,7 +145,7 @@ class Senses(nn.Module):
 
 def _projector(width: int, middle: int, hidden: int) -> nn.Sequential:
     last = nn.LayerNorm(hidden, elementwise_affine=False)
-    first = nn.LayerNorm(width, elementwise_affine=False) if width == STATES else nn.Identity()
+    first = nn.LayerNorm(width, elementwise_affine=False) if width == WIDTH else nn.Identity()
     return nn.Sequential(first, nn.Linear(width, middle), nn.GELU(), nn.Linear(middle, hidden), last, _Shrink(hidden))
 
 
@@ -192,7 +190,7 @@ def embedding_scale(model: Any) -> float:
 
 def write_card(folder: Path, base: str) -> None:
     """Write ``listener.json``."""
-    card = {"format": FORMAT, "base": base, "rows": list(ROWS), "look": LOOK, "tone": TONE, "sound": STATES}
+    card = {"format": FORMAT, "base": base, "rows": list(ROWS), "look": LOOK, "tone": TONE, "sound": WIDTH}
     (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
@@ -215,7 +213,7 @@ def check_card(folder: Path, base: str) -> None:
         raise AdapterError(f"{folder / CARD}: is no JSON object; copy the adapter anew")
     if card.get("base") != base:
         raise BaseMismatch(f"{folder}: was trained on {card.get('base')!r}, and this base is {base!r}; use that base")
-    wanted = {"format": FORMAT, "rows": list(ROWS), "look": LOOK, "tone": TONE, "sound": STATES}
+    wanted = {"format": FORMAT, "rows": list(ROWS), "look": LOOK, "tone": TONE, "sound": WIDTH}
     for key, value in wanted.items():
         if card.get(key) != value:
             raise AdapterError(f"{folder / CARD}: {key} is {card.get(key)!r}, and this version reads {value!r}")

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from policy.listener import Unit
 
-END_OF_MESSAGE = "<|im_end|>"
+END_OF_MESSAGE: Final = "<|im_end|>"
 
-ADAPTER = Path(__file__).parent / "data" / "listener"
+ADAPTER: Final = Path(__file__).parent / "data" / "listener"
 """The adapter that ships."""
 
 

@@ -138,10 +138,11 @@ def stamp(at: Nanos) -> str:
 
 def quoted(text: str) -> str:
     """Return ``text`` as one line of user data: no line breaks, no markers of a chat template, quotes straightened."""
-    return '"' + " ".join(_unmarked(text).split()).replace('"', "'") + '"'
+    return '"' + " ".join(unmarked(text).split()).replace('"', "'") + '"'
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
+    """Return ``text`` without the markers of a chat template."""
     return text.replace("<|", "< |").replace("|>", "| >")
 
 
@@ -157,7 +158,7 @@ def line_of(entry: Entry) -> str | None:
         who = "you" if entry.speaker == "agent" else "says"
         return f"[{stamp(entry.start)}] {who}: {quoted(entry.text)}{cut}"
     if isinstance(entry, Text):
-        words = f"asks:\n{_unmarked(entry.text)}" if entry.form else f"types: {quoted(entry.text)}"
+        words = f"asks:\n{unmarked(entry.text)}" if entry.form else f"types: {quoted(entry.text)}"
         return f"[{stamp(entry.at)}] {words}"
     label = " ".join(entry.label.split())[:40]
     if not label or label == UNCERTAIN:

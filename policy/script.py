@@ -15,10 +15,10 @@ from typing import Final
 
 from perception.context import ContextWindow, Turn
 from perception.media import Text
-from perception.percept import PROSODY, SENSE_BACK, SENSE_LOST, SPEECH_ENDED, SPEECH_STARTED, Percept
+from perception.percept import PROSODY, SPEECH_ENDED, SPEECH_STARTED, Percept
 from perception.timebase import MS, SECOND, Nanos
-from policy.cues import SIGHT, SOUND
-from policy.prompt import Question
+from policy.cues import SIGHT, SOUND, lost_senses
+from policy.prompt import Question, unmarked
 from policy.signals import Floats, look, tone
 
 SPAN: Final[Nanos] = 1920 * MS
@@ -77,7 +77,7 @@ def script(window: ContextWindow, heard: Heard | None = None, *, system: str = S
         heard: gives sound; without it there is none.
         system: the system message.
     """
-    lost = _lost(window)
+    lost = lost_senses(window)
     seen, voiced = list[Percept](), list[Percept]()
     ears = heard if not lost & SOUND else None
     out: list[Piece] = [Words(f"<|im_start|>system\n{system}{_END}")]
@@ -108,6 +108,8 @@ def script(window: ContextWindow, heard: Heard | None = None, *, system: str = S
             if told is not None:
                 out.append(Tone(told))
             last = entry.end
+            # A turn looks back no further than to its beginning; what is over need not be gone through again.
+            seen, voiced = ([p for p in found if p.end > last] for found in (seen, voiced))
         else:
             out.extend(_glance(seen, last, entry.at))
             last = entry.at
@@ -170,16 +172,6 @@ def _running(window: ContextWindow) -> Nanos | None:
     return begin
 
 
-def _lost(window: ContextWindow) -> frozenset[str]:
-    lost: set[str] = set()
-    for percept in window.percepts:
-        if percept.kind == SENSE_LOST:
-            lost.add(percept.label)
-        elif percept.kind == SENSE_BACK:
-            lost.discard(percept.label)
-    return frozenset(lost) | window.refused
-
-
 def _plain(text: str) -> str:
     """Return ``text`` on one line and without markers of a chat template."""
-    return " ".join(text.replace("<|", "< |").replace("|>", "| >").split())
+    return " ".join(unmarked(text).split())

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from perception.percept import EXPRESSION, FACE, GAZE, GESTURE, PROSODY, UNCERTAIN, Percept
+from perception.percept import EXPRESSION, FACE, GAZE, GESTURE, LOOKS, MANNERS, PROSODY, UNCERTAIN, Percept
 from perception.timebase import Nanos
 
 Floats = NDArray[np.float32]
 
-FACES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-VOICES: Final = ("flat", "trembling", "rising", "falling", "loud", "quiet", "slow", "fast", "neutral")
+FACES: Final = LOOKS
+VOICES: Final = MANNERS
 MEASURES: Final = ("z_pitch", "z_range", "z_loudness", "z_rate", "z_tremor", "z_final")
 
 LOOK: Final = len(FACES) + 10

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from policy.listener import CARD, LORA, LORA_CONFIG, SENSES
 from policy.lm import ADAPTER
-from policy.training.compact_config import checkpoint
+from policy.training.compact_config import trained
 
 BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """What the base is called where others load the adapter with peft."""
@@ -27,7 +27,7 @@ MOST_BYTES = 16 * 1024 * 1024
 
 def main() -> None:
     """Convert and copy."""
-    found = checkpoint(Path(sys.argv[1]))
+    found = trained(Path(sys.argv[1]))
     ADAPTER.mkdir(parents=True, exist_ok=True)
     for name in (LORA, SENSES):
         weights = {key: value.to(torch.bfloat16).contiguous() for key, value in load_file(found / name).items()}

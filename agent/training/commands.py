@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from agent import config, models
 from agent.clock import SystemClock
-from agent.training.report import say
+from agent.training.telling import say
 from perception.timebase import as_seconds
 
 FAILED: Final = 1
@@ -131,7 +131,7 @@ def _opened(table: Mapping[str, Any], seed: int) -> _Pupil:
         from policy.training import compact_config as compact
         from policy.training.exam import examine
 
-        student = compact.open_student(table["student"], _resolve, seed=seed)
+        student = compact.open_student(table["student"], models.resolve, seed=seed)
         data = compact.load_data(table.get("data", {}))
         dev, rewards = list(data.dev), compact.rewards_of(table.get("rewards", {}))
         return _Pupil(student, data.train, (lambda: examine(student, dev).figures()) if dev else None, rewards)
@@ -164,10 +164,6 @@ def read(path: Path) -> dict[str, Any]:
         if name not in TABLES:
             raise TrainingError(f"{path}: [{name}] is no table; there are: {', '.join(TABLES)}")
     return table
-
-
-def _resolve(name: str) -> Path:
-    return models.resolve(name)
 
 
 def _device() -> str:
@@ -229,9 +225,9 @@ def _errors() -> tuple[type[Exception], ...]:
     from policy.training.corpus import CorpusError
     from policy.training.heard import HeardError
     from policy.training.humansense import TrainingFileError
-    from policy.training.omni_config import ConfigurationError
     from policy.training.recipe import RecipeError
     from policy.training.run import RunError
+    from policy.training.tables import ConfigurationError
 
     return (
         AdapterError, BaseMismatch, ConfigurationError, CorpusError, FileNotFoundError, HeardError, RecipeError,
@@ -244,15 +240,10 @@ def _eval(options: argparse.Namespace) -> int:
 
     try:
         _use_threads(options.threads)
-        found = evaluate(options, _resolve)
+        found = evaluate(options, models.resolve)
     except _errors() as error:
         raise TrainingError(str(error)) from error
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-def errors() -> tuple[type[Exception], ...]:
-    """Return what the command line reports as wrong usage."""
-    return (TrainingError,)

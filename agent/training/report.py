@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import Any
 
-from policy.training.exam import Marks, by_scores, interval, marked, share
-
-_MOST_SAID: Final = 48
+from agent.bench.stats import paired
+from agent.training.telling import say
+from policy.answer import words
+from policy.compact_session import MOST_SAID, lead_of
+from policy.embedding import Embedder
+from policy.lm import ADAPTER, LanguageModel
+from policy.mind import Mind
+from policy.parse import sentences
+from policy.training import baselines
+from policy.training import heard as hearing
+from policy.training.compact import CompactStudent, Lora
+from policy.training.compact_config import base_folder, part_of, trained
+from policy.training.exam import Marks, by_scores, interval, marked, scored, share
+from policy.training.lessons import Lessons, Plan
+from policy.writer import Writer
 
 
 def evaluate(options: Any, resolve: Callable[[str], Path]) -> dict[str, Any]:
@@ -22,10 +33,6 @@ def evaluate(options: Any, resolve: Callable[[str], Path]) -> dict[str, Any]:
         options: of the command line.
         resolve: from a model's name to its folder.
     """
-    from policy.training import heard as hearing
-    from policy.training.compact_config import part_of
-    from policy.training.lessons import Lessons, Plan
-
     items = part_of(options.part, ["situations", "choices"], limit=options.limit)
     known = hearing.load(options.heard) if options.heard else {}
     plan = Plan(without=tuple(options.without), spoken=1.0 if known else 0.0)
@@ -37,7 +44,7 @@ def evaluate(options: Any, resolve: Callable[[str], Path]) -> dict[str, Any]:
     }  # fmt: skip
     if options.baseline:
         found = _baseline(options, resolve, examples)
-        out["rows"] = {options.baseline: _row(options.baseline, marked(found, _by_lists))}
+        out["rows"] = {options.baseline: _row(options.baseline, marked(found, by_scores))}
         return _compared(options, out)
     found = _adapter(options, resolve, examples)
     out["rows"] = {"model": _row("model", marked(found, by_scores))}
@@ -56,43 +63,35 @@ def _compared(options: Any, out: dict[str, Any]) -> dict[str, Any]:
         for name in sorted(set(earlier) & set(out["rows"])):
             for kind in ("strategy", "emotion", "choice"):
                 if kind in earlier[name] and kind in out["rows"][name]:
-                    mean, error = compared(out["rows"][name][kind]["marks"], earlier[name][kind]["marks"])
-                    say(f"{name:<9} {kind} {mean:+.3f} ± {1.96 * error:.3f} against {options.against}")
+                    now, then = out["rows"][name][kind]["marks"], earlier[name][kind]["marks"]
+                    ids = sorted(now.keys() & then.keys())
+                    found = paired([then[i] for i in ids], [now[i] for i in ids], ids)
+                    if found.mean is not None and found.low is not None and found.high is not None:
+                        between = f"[{found.low:+.3f}, {found.high:+.3f}]"
+                        say(f"{name:<9} {kind} {found.mean:+.3f} {between} against {options.against}")
     return out
 
 
 def _baseline(options: Any, resolve: Callable[[str], Path], examples: Sequence[Any]) -> Any:
-    from policy.training import baselines
-    from policy.training.compact import CompactStudent, Lora
-
-    return baselines.scored(CompactStudent(_base(options, resolve), lora=Lora(), bf16=True), options.baseline, examples)
+    return baselines.scored(_student(options, resolve), options.baseline, examples)
 
 
 def _adapter(options: Any, resolve: Callable[[str], Path], examples: Sequence[Any]) -> Any:
-    from policy.training.compact import CompactStudent, Lora
-    from policy.training.exam import scored
-
-    student = CompactStudent(_base(options, resolve), lora=Lora(), bf16=True)
+    student = _student(options, resolve)
     student.load(_folder(options))
     return scored(student, examples)
 
 
-def _base(options: Any, resolve: Callable[[str], Path]) -> Path:
-    folder = Path(options.base)
-    return folder if folder.is_dir() else resolve(options.base)
+def _student(options: Any, resolve: Callable[[str], Path]) -> CompactStudent:
+    """Return the base with an adapter that does nothing yet."""
+    return CompactStudent(base_folder(options.base, resolve), lora=Lora(), bf16=True)
 
 
 def _folder(options: Any) -> Path:
-    from policy.lm import ADAPTER
-    from policy.training.compact_config import checkpoint
-
-    return checkpoint(Path(options.adapter)) if options.adapter else ADAPTER
+    return trained(Path(options.adapter)) if options.adapter else ADAPTER
 
 
-def _mind(resolve: Callable[[str], Path]) -> Any:
-    from policy.embedding import Embedder
-    from policy.mind import Mind
-
+def _mind(resolve: Callable[[str], Path]) -> Mind:
     return Mind(Embedder(resolve("minilm")))
 
 
@@ -104,12 +103,6 @@ def _decided(mind: Any, *, blended: bool) -> Callable[[Any, Any], tuple[str, str
         return "wait" if choice.wait else choice.strategy, choice.emotion
 
     return choose
-
-
-def _by_lists(example: Any, rows: Sequence[float]) -> tuple[str, str]:
-    import torch
-
-    return by_scores(example, torch.tensor(rows))
 
 
 def _without_choices(marks: Marks) -> Marks:
@@ -134,12 +127,8 @@ def _row(name: str, marks: Marks) -> dict[str, Any]:
 
 def _replies(options: Any, resolve: Callable[[str], Path], mind: Any, examples: Sequence[Any]) -> list[dict[str, Any]]:
     """Let the shipped form of the model answer, and the gate judge every sentence."""
-    from policy.lm import LanguageModel
-    from policy.mind import Mind
-    from policy.writer import Writer
-
-    writer = Writer(LanguageModel(_base(options, resolve), _folder(options)))
-    full: Any = Mind(mind.embed, writer)
+    writer = Writer(LanguageModel(base_folder(options.base, resolve), _folder(options)))
+    full = Mind(mind.embed, writer)
     chat, stop, out = writer.blank(), Event(), []
     for example in examples:
         if example.answer >= 0:
@@ -156,16 +145,12 @@ def _replies(options: Any, resolve: Callable[[str], Path], mind: Any, examples: 
 
 
 def _reply(mind: Any, chat: Any, considered: Any, example: Any, stop: Event) -> dict[str, Any]:
-    from policy.answer import words
-    from policy.compact_session import lead_of
-    from policy.parse import sentences
-
     choice = considered.choice
     free = choice.free and not choice.wait
     text, refused = "", ""
     curated = " ".join(speak.text for speak in words(considered, partial(mind.rank, example.words)))
     if free:
-        text = "".join(chat.write(stop, _MOST_SAID, lead=lead_of(considered))).strip()
+        text = "".join(chat.write(stop, MOST_SAID, lead=lead_of(considered))).strip()
         said = list(example.said)
         for sentence in sentences(text) or ("",):
             verdict = mind.gate.judge(
@@ -178,18 +163,3 @@ def _reply(mind: Any, chat: Any, considered: Any, example: Any, stop: Event) -> 
         "id": example.id, "words": example.words, "strategy": choice.strategy, "emotion": choice.emotion,
         "text": text, "free": free, "refused": refused, "mood": example.mood, "curated": curated,
     }  # fmt: skip
-
-
-def compared(one: Mapping[str, bool], other: Mapping[str, bool]) -> tuple[float, float]:
-    """Return the difference of two shares over the same items, and its standard error (paired)."""
-    ids = sorted(set(one) & set(other))
-    differences = [one[name] - other[name] for name in ids]
-    mean = sum(differences) / max(1, len(ids))
-    spread = sum((d - mean) ** 2 for d in differences) / max(1, len(ids) - 1)
-    return mean, (spread / max(1, len(ids))) ** 0.5
-
-
-def say(text: str) -> None:
-    """Print a line."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

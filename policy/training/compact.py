@@ -37,10 +37,11 @@ from policy.listener import (
     units,
     write_card,
 )
+from policy.lm import END_OF_MESSAGE
 from policy.script import Piece
 from policy.training.examples import BAD, GOOD, OPTION, Example
 from policy.training.student import Sample
-from policy.training.trees import END, Batch, Tree, pack, tree_of
+from policy.training.trees import Batch, Tree, pack, tree_of
 from policy.training.updates import load_updates
 
 _EMOTION_FROM, _EMOTION_TO = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
@@ -141,7 +142,7 @@ class CompactStudent:
         self._model: Any = model
         self._inner: Any = model.get_base_model() if lora is not None else model
         self._kept: dict[str, torch.Tensor] | None = None
-        self._end: Any = self._tokenizer.token_to_id(END)
+        self._end: Any = self._tokenizer.token_to_id(END_OF_MESSAGE)
         self.train(False)
 
     def _name_rows(self, model: Any) -> None:

@@ -6,20 +6,20 @@ What is wrong is told with table and field. ``configs/train/compact-*.toml`` nam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from policy.gate import broken_rule
+from policy.listener import CARD
 from policy.training import heard as hearing
 from policy.training.compact import CompactStudent, Lora, Weights
 from policy.training.corpus import FOLDER, choices, situations
 from policy.training.examples import Example
 from policy.training.lessons import Item, Lessons, Plan
-from policy.training.omni_config import ConfigurationError
-from policy.training.parts import choice_parts, parts
+from policy.training.parts import ChoiceParts, Parts, choice_parts, parts
 from policy.training.rewards import Accuracy, Format, Length, Reward, Safety, fitting, is_line, reply_of
-from policy.training.run import Run
+from policy.training.tables import ConfigurationError, check, checkpoint, made, one_of
 
 KIND: Final = "compact"
 TRAINS: Final = ("adapter", "all")
@@ -33,8 +33,6 @@ _DATA: Final[Mapping[str, type]] = {
     "corpus": str, "heard": str, "spoken_only": bool, "kinds": list, "limit": int, "dev_limit": int, "lessons": dict,
 }  # fmt: skip
 _REWARDS: Final = ("accuracy", "format", "length", "safety")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,25 +67,37 @@ def open_student(table: Mapping[str, Any], resolve: Callable[[str], Path], *, se
     check("student", table, _STUDENT, required=("kind", "base"))
     if table["kind"] != KIND:
         raise ConfigurationError(f"student.kind is {table['kind']!r}, expected {KIND!r}")
-    trains = table.get("trains", "adapter")
-    if trains not in TRAINS:
-        raise ConfigurationError(f"student.trains is {trains!r}; there are: {', '.join(TRAINS)}")
+    trains = one_of("student", {"trains": "adapter", **table}, "trains", TRAINS)
     if trains == "all" and "lora" in table:
         raise ConfigurationError("student.lora is for trains = 'adapter'; remove one of them")
     lora = made(Lora, "student.lora", table.get("lora", {})) if trains == "adapter" else None
     weights = made(Weights, "student.weights", table.get("weights", {}))
-    base = Path(table["base"])
     student = CompactStudent(
-        base if base.is_dir() else resolve(table["base"]),
+        base_folder(table["base"], resolve),
         lora=lora,
         weights=weights,
         bf16=table.get("bf16", False),
         seed=seed,
     )
     if table.get("adapter"):
-        student.load(checkpoint(Path(table["adapter"])))
+        student.load(trained(Path(table["adapter"])))
     student.keep_reference()
     return student
+
+
+def base_folder(name: str, resolve: Callable[[str], Path]) -> Path:
+    """Return the folder of a base model: ``name`` itself where it is one, or else what it resolves to."""
+    folder = Path(name)
+    return folder if folder.is_dir() else resolve(name)
+
+
+def trained(folder: Path) -> Path:
+    """Return the checkpoint of an adapter that a folder is or holds: the best one, or else the last.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    return checkpoint(folder, CARD, best=True)
 
 
 def load_data(table: Mapping[str, Any]) -> Data:
@@ -103,7 +113,7 @@ def load_data(table: Mapping[str, Any]) -> Data:
         CorpusError: a line of the corpus breaks the schema.
         HeardError: the rendered store is broken.
     """
-    check("data", table, _DATA, required=())
+    check("data", table, _DATA)
     for field in ("limit", "dev_limit"):
         if table.get(field, 0) < 0:
             raise ConfigurationError(f"data.{field} is {table[field]}, expected a number of items, 0 for all")
@@ -120,27 +130,28 @@ def load_data(table: Mapping[str, Any]) -> Data:
         raise ConfigurationError(
             "data.lessons.spoken needs data.heard: the folder that python -m agent.rendering wrote"
         )
-    limit, dev_limit = table.get("limit", 0), table.get("dev_limit", 0)
-    items = part_of("train", kinds, folder, limit)
+    divided = [_divided(kind, folder) for kind in kinds]
+    items = _of_part("train", divided, table.get("limit", 0))
     if table.get("spoken_only"):
         items = [item for item in items if item.id in known]
     still = replace(plan, rounds=1, varied=False, missing=0.0, spoken=1.0 if plan.spoken else 0.0)
     return Data(
         train=Lessons(items, plan, known),
-        dev=Lessons(part_of("dev", kinds, folder, dev_limit), still, known),
+        dev=Lessons(_of_part("dev", divided, table.get("dev_limit", 0)), still, known),
     )
 
 
 def part_of(name: str, kinds: Sequence[str], folder: Path = FOLDER, limit: int = 0) -> list[Item]:
     """Return the items of a part of the corpus, at most ``limit`` of each kind if that is not 0."""
-    found: list[Item] = []
-    for kind in kinds:
-        if kind == "situations":
-            items: Sequence[Item] = getattr(parts(situations(folder), folder), name)
-        else:
-            items = getattr(choice_parts(choices(folder), folder), name)
-        found += items[:limit] if limit else items
-    return found
+    return _of_part(name, [_divided(kind, folder) for kind in kinds], limit)
+
+
+def _divided(kind: str, folder: Path) -> Parts | ChoiceParts:
+    return parts(situations(folder), folder) if kind == "situations" else choice_parts(choices(folder), folder)
+
+
+def _of_part(name: str, divided: Sequence[Parts | ChoiceParts], limit: int) -> list[Item]:
+    return [item for found in divided for item in getattr(found, name)[: limit or None]]
 
 
 def rewards_of(table: Mapping[str, Any]) -> list[Reward]:
@@ -175,61 +186,6 @@ def _may_be_said(example: Example, reply: str) -> bool:
         mood=example.mood,
         advice=advice,
     )
-
-
-def checkpoint(folder: Path) -> Path:
-    """Return the checkpoint that a folder is or holds: the best one, or else the last.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    from policy.listener import CARD
-
-    if (folder / CARD).is_file():
-        return folder
-    if folder.is_dir():
-        run = Run(folder)
-        best = run.best()
-        found = best[0] if best is not None else run.newest()
-        if found is not None:
-            return found
-    raise ConfigurationError(f"student.adapter: {folder} is no checkpoint and holds none; run the stage before first")
-
-
-def check(name: str, table: Mapping[str, Any], known: Mapping[str, type], required: tuple[str, ...]) -> None:
-    """Check the fields of a table.
-
-    Raises:
-        ConfigurationError: one is unknown, missing or of another type.
-    """
-    for field, value in table.items():
-        wanted = known.get(field)
-        if wanted is None:
-            raise ConfigurationError(f"{name}.{field} is not a field; there are: {', '.join(known)}")
-        if type(value) is not wanted:
-            raise ConfigurationError(f"{name}.{field} is {value!r}, expected {wanted.__name__}")
-    for field in required:
-        if not table.get(field):
-            raise ConfigurationError(f"{name}.{field} is missing")
-
-
-def made(kind: type[T], name: str, table: Mapping[str, Any]) -> T:
-    """Make a dataclass of a table.
-
-    Raises:
-        ConfigurationError: a field is unknown, of another type or out of range.
-    """
-    known: dict[str, Any] = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
-    for field, value in table.items():
-        if field not in known:
-            raise ConfigurationError(f"{name}.{field} is not a field; there are: {', '.join(known)}")
-        wanted = type(known[field])
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise ConfigurationError(f"{name}.{field} is {value!r}, expected {wanted.__name__}")
-    try:
-        return kind(**table)
-    except ValueError as error:
-        raise ConfigurationError(f"{name}: {error}") from error
 
 
 def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from perception.percept import MANNERS
 from policy.decision import EMOTIONS, STRATEGIES
 from policy.reading import MOODS
 from policy.words import tokens
@@ -21,7 +22,7 @@ SITUATIONS: Final = "situations-*.jsonl"
 CHOICES: Final = "choices-*.jsonl"
 
 FACES: Final = ("happy", "sad", "angry", "fear", "disgust", "surprise", "neutral", "uncertain")
-VOICES: Final = ("flat", "trembling", "rising", "falling", "loud", "quiet", "slow", "fast", "neutral")
+VOICES: Final = MANNERS
 GAZES: Final = ("towards", "away", "uncertain")
 GESTURES: Final = (
     "nod",

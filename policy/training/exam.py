@@ -65,7 +65,7 @@ def examine(student: CompactStudent, examples: Sequence[Example]) -> Marks:
 def by_scores(example: Example, rows: Any) -> tuple[str, str]:
     """Return the strategy and the display emotion with the highest scores."""
     strategies, emotions = rows[:_STRATEGIES], rows[_STRATEGIES : _STRATEGIES + len(EMOTIONS)]
-    return STRATEGY_NAMES[int(strategies.argmax())], EMOTIONS[int(emotions.argmax())]
+    return STRATEGY_NAMES[_best(strategies)], EMOTIONS[_best(emotions)]
 
 
 def marked(found: Sequence[tuple[Example, Any, Any]], choose: Callable[[Example, Any], tuple[str, str]]) -> Marks:
@@ -79,7 +79,7 @@ def marked(found: Sequence[tuple[Example, Any, Any]], choose: Callable[[Example,
     happy: list[str] = []
     for example, rows, fits in found:
         if example.answer >= 0:
-            choice[example.id] = max(range(len(fits)), key=lambda n: float(fits[n])) == example.answer
+            choice[example.id] = _best(fits) == example.answer
             continue
         name, shown = choose(example, rows)
         strategy[example.id] = name in example.strategies
@@ -87,6 +87,10 @@ def marked(found: Sequence[tuple[Example, Any, Any]], choose: Callable[[Example,
         if shown == "happy" and example.mood in HEAVY:
             happy.append(example.id)
     return Marks(strategy=strategy, emotion=emotion, happy=tuple(happy), choice=choice)
+
+
+def _best(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=lambda n: float(scores[n]))
 
 
 def scored(student: CompactStudent, examples: Sequence[Example]) -> list[tuple[Example, Any, Any]]:

@@ -29,6 +29,7 @@ from perception.percept import (
     FACE,
     GAZE,
     GESTURE,
+    LOOKS,
     PROSODY,
     TALKING,
     UNCERTAIN,
@@ -38,7 +39,7 @@ from perception.percept import (
 from perception.timebase import SECOND, Nanos
 
 FILE: Final = Path(__file__).parent / "noise.toml"
-CLASSES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+CLASSES: Final = LOOKS
 SENSES: Final[Mapping[str, frozenset[str]]] = {
     "voice": frozenset({PROSODY}),
     "face": frozenset({EXPRESSION, FACE, BLINK, TALKING}),

@@ -6,16 +6,15 @@ Both are told with table and field where something is wrong. ``configs/train/omn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from policy.training.humansense import ReadMedia, examples, read
 from policy.training.omni import OmniStudent
 from policy.training.omni_example import OmniExample
 from policy.training.omni_inputs import Limits
 from policy.training.omni_weights import CARD, LoraRecipe
-from policy.training.run import Run
+from policy.training.tables import ConfigurationError, check, checkpoint, made, one_of
 
 KIND: Final = "omni"
 ADAPTER, ALL = "adapter", "all"
@@ -27,12 +26,6 @@ _STUDENT: Final[Mapping[str, type]] = {
     "checkpointing": bool, "towers": bool, "rows": int, "lora": dict, "limits": dict,
 }  # fmt: skip
 _DATA: Final[Mapping[str, type]] = {"humansense": str, "root": str, "stage": str}
-
-T = TypeVar("T", LoraRecipe, Limits)
-
-
-class ConfigurationError(ValueError):
-    """A table cannot be used; the message names table and field, and the fix."""
 
 
 def open_student(table: Mapping[str, Any], *, device: str, seed: int = 0) -> OmniStudent:
@@ -55,10 +48,10 @@ def open_student(table: Mapping[str, Any], *, device: str, seed: int = 0) -> Omn
     """
     import torch
 
-    _known("student", table, _STUDENT, required=("kind", "base"))
-    _one_of("student", table, "kind", (KIND,))
-    trains = _one_of("student", {"trains": ADAPTER, **table}, "trains", TRAINS)
-    dtype = _one_of("student", {"dtype": "bfloat16" if trains == ADAPTER else "float32", **table}, "dtype", DTYPES)
+    check("student", table, _STUDENT, required=("kind", "base"))
+    one_of("student", table, "kind", (KIND,))
+    trains = one_of("student", {"trains": ADAPTER, **table}, "trains", TRAINS)
+    dtype = one_of("student", {"dtype": "bfloat16" if trains == ADAPTER else "float32", **table}, "dtype", DTYPES)
     if trains == ALL and "lora" in table:
         raise ConfigurationError("student.lora is for trains = 'adapter'; remove one of them")
     given = {name: table[name] for name in ("attention", "checkpointing", "towers", "rows") if name in table}
@@ -66,11 +59,11 @@ def open_student(table: Mapping[str, Any], *, device: str, seed: int = 0) -> Omn
     try:
         return OmniStudent.open(
             Path(table["base"]),
-            lora=_made(LoraRecipe, "student.lora", table.get("lora", {})) if trains == ADAPTER else None,
+            lora=made(LoraRecipe, "student.lora", table.get("lora", {})) if trains == ADAPTER else None,
             dtype=getattr(torch, dtype),
             device=device,
-            adapter=_checkpoint(Path(earlier)) if earlier else None,
-            limits=_made(Limits, "student.limits", table.get("limits", {})),
+            adapter=checkpoint(Path(earlier), CARD, best=False) if earlier else None,
+            limits=made(Limits, "student.limits", table.get("limits", {})),
             seed=seed,
             **given,
         )
@@ -92,49 +85,6 @@ def load_examples(table: Mapping[str, Any], read_media: ReadMedia) -> list[OmniE
         ConfigurationError: a field is missing, unknown or of no use.
         TrainingFileError: the file cannot be used.
     """
-    _known("data", table, _DATA, required=("humansense", "root"))
+    check("data", table, _DATA, required=("humansense", "root"))
     items = read(Path(table["humansense"]), Path(table["root"]), stage=table.get("stage", ""))
     return examples(items, read_media)
-
-
-def _checkpoint(folder: Path) -> Path:
-    if (folder / CARD).is_file():
-        return folder
-    newest = Run(folder).newest() if folder.is_dir() else None
-    if newest is None:
-        raise ConfigurationError(
-            f"student.adapter: {folder} is no checkpoint and holds none; run the stage before first"
-        )
-    return newest
-
-
-def _known(name: str, table: Mapping[str, Any], known: Mapping[str, type], required: tuple[str, ...]) -> None:
-    for field, value in table.items():
-        wanted = known.get(field)
-        if wanted is None:
-            raise ConfigurationError(f"{name}.{field} is not a field; there are: {', '.join(known)}")
-        if type(value) is not wanted:
-            raise ConfigurationError(f"{name}.{field} is {value!r}, expected {wanted.__name__}")
-    for field in required:
-        if not table.get(field):
-            raise ConfigurationError(f"{name}.{field} is missing")
-
-
-def _one_of(name: str, table: Mapping[str, Any], field: str, known: tuple[str, ...]) -> str:
-    found = str(table[field])
-    if found not in known:
-        raise ConfigurationError(f"{name}.{field} is {found!r}; there are: {', '.join(known)}")
-    return found
-
-
-def _made(kind: type[T], name: str, table: Mapping[str, Any]) -> T:
-    known = {field.name: type(field.default) for field in fields(kind)}
-    for field, value in table.items():
-        if field not in known:
-            raise ConfigurationError(f"{name}.{field} is not a field; there are: {', '.join(known)}")
-        if type(value) is not known[field] and not (known[field] is float and type(value) is int):
-            raise ConfigurationError(f"{name}.{field} is {value!r}, expected {known[field].__name__}")
-    try:
-        return kind(**table)
-    except ValueError as error:
-        raise ConfigurationError(f"{name}: {error}") from error

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from perception.context import CUE_END_OF_TURN, ContextWindow, Entry, Turn
-from perception.percept import EXPRESSION, GAZE, GESTURE, NEGATIVE, PROSODY, SPEECH_ENDED, SPEECH_STARTED, Percept
+from perception.percept import (
+    EXPRESSION,
+    GAZE,
+    GESTURE,
+    LOOKS,
+    NEGATIVE,
+    PROSODY,
+    SPEECH_ENDED,
+    SPEECH_STARTED,
+    Percept,
+)
 from perception.timebase import MS, SECOND, Nanos
 from policy.training.corpus import Choice, Said, Situation
 from policy.words import tokens
@@ -16,8 +26,6 @@ _GAP: Final[Nanos] = 600 * MS
 _LOOK: Final[Nanos] = 400 * MS
 _SURE: Final = 0.7
 """How sure the senses are on average where they are sure at all (medians of the workers on the test clips)."""
-
-_CLASSES: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 def window_of(item: Situation | Choice) -> ContextWindow:
@@ -53,8 +61,8 @@ def _seen(said: Said, begin: Nanos, end: Nanos) -> Iterator[Percept]:
 
 
 def _look(label: str, start: Nanos, end: Nanos) -> Percept:
-    if label not in _CLASSES:
+    if label not in LOOKS:
         return Percept(EXPRESSION, label, start, end, 0.3, "face")
-    data = dict.fromkeys(_CLASSES, (1.0 - _SURE) / (len(_CLASSES) - 1)) | {label: _SURE}
+    data = dict.fromkeys(LOOKS, (1.0 - _SURE) / (len(LOOKS) - 1)) | {label: _SURE}
     data["valence"] = 0.6 if label == "happy" else -0.5 if label in NEGATIVE else 0.0
     return Percept(EXPRESSION, label, start, end, _SURE, "face", data)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from policy.listener import Felt, Unit, row, token_ids, units
+from policy.lm import END_OF_MESSAGE
 from policy.training.examples import OPTION, Branch, Example
 
 Encode = Callable[[str], Sequence[int]]
-
-END: Final = "<|im_end|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,8 @@ class Tree:
 
     Attributes:
         trunk: the conversation.
-        branches: what may follow; a reply begins with the rows of its strategy and emotion and ends with ``END``.
+        branches: what may follow; a reply begins with the rows of its strategy and emotion. All end as a
+            message does.
     """
 
     trunk: tuple[Unit, ...]
@@ -70,7 +70,7 @@ def tree_of(example: Example, encode: Encode) -> Tree:
 def branch_units(branch: Branch, encode: Encode) -> tuple[Unit, ...]:
     """Return a branch as units."""
     lead: list[Felt] = [] if branch.role == OPTION else [row(branch.strategy), row(branch.emotion)]
-    return (*lead, *encode(branch.text + END))
+    return (*lead, *encode(branch.text + END_OF_MESSAGE))
 
 
 def pack(trees: Sequence[Tree]) -> Batch:

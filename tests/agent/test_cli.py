@@ -51,6 +51,13 @@ def events(journal: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in journal.splitlines()]
 
 
+def test_the_command_line_is_there_before_any_model_library() -> None:
+    heavy = "torch", "transformers", "peft", "onnxruntime", "cv2"
+    code = f"import sys, agent.cli; sys.exit(' '.join(n for n in {heavy} if n in sys.modules) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_replay_happens_the_same_way_twice(scene: scenes.Scene, journal: str) -> None:
     assert agent("replay", scene.path, "--json").stdout == journal
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from tests.byte_tokenizer import byte_tokenizer
 
 CONTROL: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 HIDDEN: Final = 32
@@ -16,7 +17,7 @@ HIDDEN: Final = 32
 def build(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
     """Write the model into ``folder``, laid out as the embedded one is."""
     folder.mkdir(parents=True)
-    tokenizer = _tokenizer()
+    tokenizer = byte_tokenizer(CONTROL)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = LlamaConfig(
         vocab_size=tokenizer.get_vocab_size(),
@@ -40,12 +41,3 @@ def build(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
                 torch.nn.init.normal_(weight, std=0.25)
     model.save_pretrained(folder)
     return folder
-
-
-def _tokenizer() -> Tokenizer:
-    vocabulary = {token: n for n, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CONTROL])
-    return tokenizer

@@ -9,12 +9,12 @@ import pytest
 
 from policy.listener import CARD
 from policy.training.compact import CompactStudent
-from policy.training.compact_config import checkpoint, load_data, open_student, part_of, rewards_of
+from policy.training.compact_config import load_data, open_student, part_of, rewards_of, trained
 from policy.training.corpus import CorpusError
-from policy.training.omni_config import ConfigurationError
 from policy.training.parts import FROZEN
 from policy.training.rewards import Accuracy, Format, Length, Safety
 from policy.training.student import Sample
+from policy.training.tables import ConfigurationError
 from tests.training_compact.conftest import Open
 from tests.training_compact.corpus import heard, write
 from tests.training_compact.lines import situation
@@ -86,9 +86,9 @@ def test_an_earlier_stage_is_loaded_and_is_the_reference(tiny: Path, student: Op
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ConfigurationError, match=rf"student.adapter: {folder} is no checkpoint and holds none"):
-            checkpoint(folder)
+            trained(folder)
     (tmp_path / CARD).write_text("{}")
-    assert checkpoint(tmp_path) == tmp_path
+    assert trained(tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
 
 from policy.training.omni_example import Media
 from policy.training.omni_inputs import Limits
+from tests.byte_tokenizer import byte_tokenizer
 
 CONTROL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>",
@@ -25,7 +25,7 @@ _HIDDEN = 64
 def build(folder: Path, seed: int = 0) -> Path:
     """Write the model into ``folder``, as transformers lays a thinker out."""
     folder.mkdir(parents=True)
-    tokenizer = _tokenizer()
+    tokenizer = byte_tokenizer(CONTROL)
     tokenizer.save(str(folder / "tokenizer.json"))
     ids = {token: tokenizer.token_to_id(token) for token in CONTROL}
     config = Qwen2_5OmniThinkerConfig(
@@ -82,12 +82,3 @@ def media(seed: int = 0, *, frames: int = 4, seconds: float = 1.0, size: tuple[i
         fps=2.0,
         audio=(rng.standard_normal(int(16_000 * seconds)) * 0.1).astype(np.float32),
     )
-
-
-def _tokenizer() -> Tokenizer:
-    vocabulary = {token: n for n, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in CONTROL])
-    return tokenizer

@@ -13,9 +13,10 @@ import torch
 
 from policy.training import grpo, recipe, sft
 from policy.training.humansense import FILES, STAGES
-from policy.training.omni_config import ConfigurationError, load_examples, open_student
+from policy.training.omni_config import load_examples, open_student
 from policy.training.omni_example import Media
 from policy.training.run import Run
+from policy.training.tables import ConfigurationError
 from tests.training_omni.conftest import Open
 from tests.training_omni.fixture import SMALL, media
 from tests.training_omni.test_student import example
