@@ -182,7 +182,7 @@ def _said_otherwise(text: str, kept: frozenset[str], rng: np.random.Generator, n
     chances = _tables().chances
     text = _fillers(text, rng, noise)
     if rng.random() < chances["contract"] * noise:
-        text = _contractions(text, rng)
+        text = _contractions(text, kept, rng)
     if rng.random() < chances["misheard"] * noise:
         text = _misheard(text, kept, rng, noise)
     style = rng.random()
@@ -217,8 +217,8 @@ def _commonplace() -> frozenset[str]:
     return frozenset(tokens("the a an it he she they we you my his her their this that there what when where who how"))
 
 
-def _contractions(text: str, rng: np.random.Generator) -> str:
-    """Spell out or make one contraction."""
+def _contractions(text: str, kept: frozenset[str], rng: np.random.Generator) -> str:
+    """Spell out or make one contraction, of words that are not to be kept."""
     tables = _tables()
     found: list[tuple[int, int, str]] = []
     for short, long in tables.spelt.items():
@@ -226,6 +226,7 @@ def _contractions(text: str, rng: np.random.Generator) -> str:
         before = rf" (?:{'|'.join(sorted(tables.have_before))})\b" if long.endswith("have") else r" [a-z]"
         made = re.finditer(rf"(?<![\w']){long}(?={before})", text, re.I)
         found += [(m.start(), m.end(), short) for m in made]
+    found = [one for one in found if not kept & {*tokens(text[one[0] : one[1]])}]
     if not found:
         return text
     begin, end, new = found[int(rng.integers(len(found)))]
