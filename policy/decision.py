@@ -36,11 +36,13 @@ class _Because:
         reason: one short sentence for a person to read.
         evidence: the percepts it rests on, oldest first.
         confidence: 0..1.
+        mind: name of the policy that decided, where several stand behind each other; ``""`` where there is one.
     """
 
     reason: str
     evidence: tuple[Percept, ...] = ()
     confidence: float = 1.0
+    mind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,18 @@ class Wait(_Because):
 
 
 Decision = Speak | Backchannel | Express | Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thought:
+    """What a reasoning model writes before it decides: for the journal, never spoken. ``text`` is a piece of it."""
+
+    text: str
+    mind: str = ""
+
+
+Step = Decision | Thought
+"""What a policy yields."""
 
 
 def action_name(decision: Decision) -> str:

@@ -172,13 +172,21 @@ def line_of(entry: Entry) -> str | None:
     return None
 
 
+class Teller:
+    """Renders the entries of one call one after the other, for who reads along."""
+
+    def __init__(self) -> None:
+        self._seen = _Seen()
+
+    def lines(self, entry: Entry) -> tuple[Line, ...]:
+        """Return the lines that ``entry`` adds to those of the entries before it."""
+        return tuple(_lines(entry, self._seen))
+
+
 def render_lines(window: ContextWindow) -> tuple[Line, ...]:
     """Render ``window.entries`` in order; see :func:`render`."""
-    seen = _Seen()
-    lines: list[Line] = []
-    for entry in window.entries:
-        lines.extend(_lines(entry, seen))
-    return tuple(lines)
+    teller = Teller()
+    return tuple(line for entry in window.entries for line in teller.lines(entry))
 
 
 def render(window: ContextWindow) -> tuple[str, ...]:
@@ -216,11 +224,11 @@ class Weigher:
     """Counts the tokens that each entry of one call really adds to the rendering, in order of arrival."""
 
     def __init__(self) -> None:
-        self._seen = _Seen()
+        self._teller = Teller()
 
     def __call__(self, entry: Entry) -> int:
         """Return the estimated tokens of ``entry``'s new lines; a repeated state costs nothing."""
-        return sum(6 + len(line.text) // 4 for line in _lines(entry, self._seen))
+        return sum(6 + len(line.text) // 4 for line in self._teller.lines(entry))
 
 
 def weigh(entry: Entry) -> int:

@@ -1,42 +1,25 @@
 """A question with its media as Qwen2.5-Omni reads it: token ids, rotary positions, patches and a mel spectrogram.
 
-The layouts are those of the published processor (``Qwen2_5OmniProcessor`` of transformers, whose picture part would
-want torchvision and Pillow): frames are scaled to whole 28 x 28 blocks and cut into patches of two frames each, sound
-becomes Whisper's log-mel spectrogram, and where both are heard and seen their tokens take turns every two seconds.
-
-Two things differ on purpose. Where a prompt would be longer than permitted, frames are thinned evenly until it fits,
-instead of cutting tokens off, which would leave media without their places. And words of a data set never become
-control tokens: ``<|im_end|>`` in a question is read as those ten characters.
+The layouts are those of the published processor, see :mod:`policy.omni.layout`; where both are heard and seen their
+tokens take turns every two seconds. One thing differs on purpose: where a prompt would be longer than permitted, frames
+are thinned evenly until it fits, instead of cutting tokens off, which would leave media without their places.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perception.media import RATE_HZ
+from policy.omni.layout import Layout, Pixels, frame_size, tokens_of_mel
 from policy.training.omni_example import Media, OmniExample
 
 if TYPE_CHECKING:
     import torch
-
-MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
-STD: Final = (0.26862954, 0.26130258, 0.27577711)
-"""Of the pixels 0..1 that the vision tower was trained on (Radford et al., CLIP, 2021)."""
-
-_HOP: Final = 160
-_TAIL: Final = 400
-"""Samples of silence behind the sound, as the published padding has it; the last window reaches into them."""
-
-_LEAST_SAMPLES: Final = RATE_HZ // 10
-_ASPECT: Final = 200
-_PICTURES_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +47,11 @@ class Limits:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is at least 1")
         if self.most_pixels < self.least_pixels:
             raise ValueError(f"most_pixels is {self.most_pixels}, less than least_pixels ({self.least_pixels})")
+
+    @property
+    def pixels(self) -> Pixels:
+        """The limits of one frame."""
+        return Pixels(least=self.least_pixels, most=self.most_pixels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,36 +89,23 @@ class Inputs:
     """
 
     def __init__(self, folder: Path, thinker: Any, limits: Limits) -> None:
-        from tokenizers import Tokenizer
-        from transformers import WhisperFeatureExtractor
-
-        path = folder / "tokenizer.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; fetch the model's tokenizer.json into this folder")
         self.limits = limits
-        self._tokenizer = Tokenizer.from_file(str(path))
-        self._tokenizer.encode_special_tokens = True
+        self._layout = Layout(folder, thinker.config)
         self._thinker = thinker
-        config = thinker.config
-        self._start, self.end = self._control(path, "<|im_start|>"), self._control(path, "<|im_end|>")
-        self._audio, self._video, self._image = config.audio_token_id, config.video_token_id, config.image_token_id
-        self._audio_start, self._audio_end = config.audio_start_token_id, config.audio_end_token_id
-        self._vision_start = config.vision_start_token_id
-        vision_end = getattr(config, "vision_end_token_id", None)
-        self._vision_end = self._control(path, "<|vision_eos|>") if vision_end is None else vision_end
-        vision = config.vision_config
-        self._patch, self._pair = int(vision.patch_size), int(vision.temporal_patch_size)
-        self._merge = int(vision.spatial_merge_size)
-        self._mel = WhisperFeatureExtractor(feature_size=config.audio_config.num_mel_bins)
+
+    @property
+    def end(self) -> int:
+        """Id of what ends an answer."""
+        return self._layout.end
 
     @property
     def placeholders(self) -> tuple[int, ...]:
         """Ids that stand for media and are never to be written."""
-        return self._audio, self._image, self._video
+        return self._layout.placeholders
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of plain words; what looks like a control token is spelled out."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._layout.encode(text)
 
     def target(self, text: str) -> list[int]:
         """Return the ids of an answer with its end."""
@@ -138,8 +113,7 @@ class Inputs:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the words of an answer, up to its end."""
-        words = ids[: ids.index(self.end)] if self.end in ids else ids
-        return str(self._tokenizer.decode(list(words), skip_special_tokens=False))
+        return self._layout.decode(ids)
 
     def prompt(self, example: OmniExample) -> Prompt:
         """Read an example.
@@ -156,15 +130,16 @@ class Inputs:
     def _prompt(self, example: OmniExample, media: Media) -> Prompt:
         import torch
 
-        before = [self._start, *self.encode(f"system\n{example.system}"), self.end, *self.encode("\n"), self._start]
-        after = [self.end, *self.encode("\n"), self._start, *self.encode("assistant\n")]
+        start = self._layout.start
+        before = [start, *self.encode(f"system\n{example.system}"), self.end, *self.encode("\n"), start]
+        after = [self.end, *self.encode("\n"), start, *self.encode("assistant\n")]
         if media.frames is None and media.audio is None:
             around = (before + self.encode(f"user\n{example.text}") + after, list[int]())
         else:
             around = before + self.encode("user\n"), self.encode(example.text) + after
         room = self.limits.most_prompt - sum(map(len, around))
 
-        mel = None if media.audio is None else torch.from_numpy(self._spectrogram(media.audio))
+        mel = None if media.audio is None else torch.from_numpy(self._layout.spectrogram(media.audio))
         heard = 0 if mel is None else tokens_of_mel(mel.shape[-1])
         room -= heard + 2 * (heard > 0) + 2 * (media.frames is not None)
         if room < 0:
@@ -176,7 +151,7 @@ class Inputs:
         seconds, thinned = 0.0, 0
         if media.frames is not None:
             patches, grid, fps, thinned = self._pictures(media.frames, media.fps, room)
-            seconds = self._pair / fps
+            seconds = self._layout.pair / fps
         ids = [*around[0], *self._media_ids(grid, heard, seconds), *around[1]]
         tokens = torch.tensor(ids)
         positions, _ = self._thinker.get_rope_index(
@@ -190,14 +165,15 @@ class Inputs:
         return Prompt(ids=tokens, positions=positions[:, 0], patches=patches, grid=grid, mel=mel, thinned=thinned)
 
     def _media_ids(self, grid: torch.Tensor | None, heard: int, seconds: float) -> list[int]:
-        sound, seen = [self._audio] * heard, list[int]()
+        layout = self._layout
+        sound, seen = [layout.audio] * heard, list[int]()
         if grid is None:
-            return [self._audio_start, *sound, self._audio_end] if heard else []
+            return [layout.audio_start, *sound, layout.audio_end] if heard else []
         steps, height, width = (int(n) for n in grid[0])
-        each = height * width // self._merge**2
+        each = height * width // layout.merge**2
         if not heard:
-            seen = [self._video] * (steps * each)
-            return [self._vision_start, *seen, self._vision_end]
+            seen = [layout.video] * (steps * each)
+            return [layout.vision_start, *seen, layout.vision_end]
         config = self._thinker.config
         rate = config.position_id_per_seconds
         chunk = int(rate * config.seconds_per_chunk)
@@ -205,22 +181,9 @@ class Inputs:
         ids = list[int]()
         turns = _chunks(shown), _chunks([n // chunk for n in range(heard)])
         for n in range(max(map(len, turns))):
-            ids += [self._video] * (turns[0][n] if n < len(turns[0]) else 0)
-            ids += [self._audio] * (turns[1][n] if n < len(turns[1]) else 0)
-        return [self._vision_start, self._audio_start, *ids, self._audio_end, self._vision_end]
-
-    def _spectrogram(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return log-mel features, shape ``(1, bands, frames)``, without padding to 30 s."""
-        sound = np.pad(audio, (0, max(0, _LEAST_SAMPLES - len(audio))))
-        frames = -(-len(sound) // _HOP)
-        features = self._mel(
-            np.pad(sound, (0, _TAIL + -(len(sound) + _TAIL) % _HOP)),
-            sampling_rate=RATE_HZ,
-            padding="do_not_pad",
-            truncation=False,
-            return_tensors="np",
-        )["input_features"]
-        return np.asarray(features[..., :frames], np.float32)
+            ids += [layout.video] * (turns[0][n] if n < len(turns[0]) else 0)
+            ids += [layout.audio] * (turns[1][n] if n < len(turns[1]) else 0)
+        return [layout.vision_start, layout.audio_start, *ids, layout.audio_end, layout.vision_end]
 
     def _pictures(
         self, frames: NDArray[np.uint8], fps: float, room: int
@@ -228,10 +191,10 @@ class Inputs:
         """Return patches, grid, frames per second after thinning, and how many were left out."""
         import torch
 
-        block = self._patch * self._merge
-        height, width = frame_size(frames.shape[2], frames.shape[3], block, self.limits)
-        each = height * width // block**2
-        most = min(self.limits.most_frames, room // each * self._pair)
+        layout = self._layout
+        height, width = frame_size(frames.shape[2], frames.shape[3], layout.block, self.limits.pixels)
+        each = height * width // layout.block**2
+        most = min(self.limits.most_frames, room // each * layout.pair)
         if most < 1:
             raise ValueError(
                 f"a pair of frames takes {each} tokens, and {max(0, room)} of most_prompt ({self.limits.most_prompt}) "
@@ -239,62 +202,8 @@ class Inputs:
             )
         kept = np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)
         rate = fps if len(kept) == len(frames) else fps * len(kept) / len(frames)
-        parts = [
-            _scaled(torch.from_numpy(np.ascontiguousarray(frames[kept[n : n + _PICTURES_AT_ONCE]])), height, width)
-            for n in range(0, len(kept), _PICTURES_AT_ONCE)
-        ]
-        pixels = torch.cat(parts)
-        if short := -len(pixels) % self._pair:
-            pixels = torch.cat([pixels, pixels[-1:].expand(short, -1, -1, -1)])
-        steps, rows, columns = len(pixels) // self._pair, height // self._patch, width // self._patch
-        cut = pixels.view(
-            steps, self._pair, 3,
-            rows // self._merge, self._merge, self._patch,
-            columns // self._merge, self._merge, self._patch,
-        ).permute(0, 3, 6, 4, 7, 2, 1, 5, 8)  # fmt: skip
-        patches = cut.reshape(steps * rows * columns, 3 * self._pair * self._patch**2)
-        return patches, torch.tensor([[steps, rows, columns]]), rate, len(frames) - len(kept)
-
-    def _control(self, path: Path, token: str) -> int:
-        found = self._tokenizer.token_to_id(token)
-        if found is None:
-            raise ValueError(f"{path}: has no token {token}; it is not the tokenizer of Qwen2.5-Omni")
-        return int(found)
-
-
-def tokens_of_mel(frames: int) -> int:
-    """Return how many tokens the audio tower makes of ``frames`` of 10 ms: two convolution steps, 25 per second."""
-    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
-
-
-def frame_size(height: int, width: int, block: int, limits: Limits) -> tuple[int, int]:
-    """Return the height and width that a frame is scaled to: whole blocks, within the limits, in nearly its own shape.
-
-    Raises:
-        ValueError: one side is more than 200 times the other.
-    """
-    if max(height, width) > _ASPECT * min(height, width):
-        raise ValueError(f"frames of {width} x {height} are more than {_ASPECT} times as long as wide")
-    high, wide = (max(block, round(side / block) * block) for side in (height, width))
-    if high * wide > limits.most_pixels:
-        shrink = math.sqrt(height * width / limits.most_pixels)
-        high, wide = (max(block, math.floor(side / shrink / block) * block) for side in (height, width))
-    elif high * wide < limits.least_pixels:
-        grow = math.sqrt(limits.least_pixels / (height * width))
-        high, wide = (math.ceil(side * grow / block) * block for side in (height, width))
-    return high, wide
-
-
-def _scaled(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Return ``(F, 3, height, width)`` float32 of the colours' mean and spread that the tower knows."""
-    import torch
-
-    pixels = frames
-    if frames.shape[2:] != (height, width):
-        # On whole numbers: this rounds between its two passes, as what the towers were trained with does.
-        pixels = torch.nn.functional.interpolate(frames, (height, width), mode="bicubic", antialias=True)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return (pixels.float() / 255 - mean) / std
+        patches, grid = layout.patches(frames[kept], height, width)
+        return patches, torch.tensor([list(grid)]), rate, len(frames) - len(kept)
 
 
 def _chunks(marks: Sequence[int]) -> list[int]:

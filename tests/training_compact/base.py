@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.byte_tokenizer import byte_tokenizer
+from policy.omni.tiny import byte_tokenizer
 
 CONTROL: Final = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 HIDDEN: Final = 32

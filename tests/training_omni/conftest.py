@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from policy.omni.tiny import build
 from policy.training.omni import OmniStudent
 from policy.training.omni_weights import LoraRecipe
-from tests.training_omni.fixture import SMALL, build
+from tests.training_omni.fixture import SMALL
 
 Open = Callable[..., OmniStudent]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from policy.omni.layout import frame_size, tokens_of_mel
 from policy.training.omni_example import AUDIO, BOTH, TEXT, VISION, Media, OmniExample
-from policy.training.omni_inputs import Inputs, Limits, frame_size, tokens_of_mel
+from policy.training.omni_inputs import Inputs, Limits
 from tests.training_omni.conftest import Open
 from tests.training_omni.fixture import SMALL, media
 
@@ -38,7 +39,7 @@ def test_placeholders_for_what_the_modality_names(inputs: Inputs, modality: str,
 
 def test_the_prompt_is_chatml(inputs: Inputs) -> None:
     ids = inputs.prompt(example(TEXT)).ids.tolist()
-    read = inputs._tokenizer.decode(ids, skip_special_tokens=False)
+    read = inputs._layout.tokenizer.decode(ids, skip_special_tokens=False)
     assert read.startswith("<|im_start|>system\nYou are Qwen, ")
     assert read.endswith("<|im_end|>\n<|im_start|>user\nWho speaks?<|im_end|>\n<|im_start|>assistant\n")
 
@@ -111,7 +112,7 @@ def test_tokens_of_sound(frames: int, tokens: int) -> None:
 def test_frames_are_whole_blocks_within_the_limits(
     size: tuple[int, int], limits: Limits, wanted: tuple[int, int]
 ) -> None:
-    assert frame_size(*size, 28, limits) == wanted
+    assert frame_size(*size, 28, limits.pixels) == wanted
     assert limits.least_pixels <= wanted[0] * wanted[1] <= limits.most_pixels
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from policy.omni.tiny import build
 from policy.training.grpo import Recipe, grpo
 from policy.training.humansense import FILES, STAGES, examples, key, read
 from policy.training.omni_example import OmniExample
@@ -17,7 +18,7 @@ from policy.training.sft import Recipe as SftRecipe
 from policy.training.sft import sft
 from policy.training.student import BaseMismatch, Sample
 from tests.training_omni.conftest import Open
-from tests.training_omni.fixture import build, media
+from tests.training_omni.fixture import media
 
 PATTERN = "Multiple-choice question (select one answer choice)"
 

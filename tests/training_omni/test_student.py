@@ -12,12 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from policy.omni.tiny import build
 from policy.training.omni import OmniStudent
 from policy.training.omni_example import AUDIO, BOTH, VISION, Media, OmniExample
 from policy.training.omni_weights import LoraRecipe
 from policy.training.student import BaseMismatch, Sample, Student
 from tests.training_omni.conftest import Open
-from tests.training_omni.fixture import as_published, build, media
+from tests.training_omni.fixture import as_published, media
 
 REPLY = "I hear you."
 
