@@ -174,7 +174,7 @@ class Form:
             return
         text = _FENCE.sub("", self._text.strip())
         if not text.startswith("{"):
-            if whole or (text and not "```json".startswith(text)):
+            if whole or not "```json".startswith(self._text.strip()):
                 raise Garbled(f"no JSON object, but {_begin(text)}")
             return
         try:
@@ -183,8 +183,9 @@ class Form:
             if whole:
                 raise Garbled(f"{error}: {_begin(text)}") from None
             found, closed = _partial(text), False
-        # Of an object that is still open the last value may go on.
-        known = list(found) if closed else list(found)[:-1]
+        known = list(found)
+        if not closed and not (text.endswith(('"', ",")) and all(found.values())):
+            known = known[:-1]  # the last value may go on
         for name in known:
             choices = _CHOICES.get(name)
             if choices is not None and found[name] not in choices:

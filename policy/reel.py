@@ -207,13 +207,13 @@ class Reel:
         self._heard_until = at
 
     def _sights(self, window: ContextWindow, fresh: Sequence[Entry]) -> Iterator[_Item]:
-        sampling, marks = self._sampling, list(self._marks(fresh))
-        for frame in window.frames:
+        sampling, frames = self._sampling, window.frames
+        marks = list(self._marks(fresh))
+        shown = {id(min(frames, key=lambda frame: abs(frame.at - mark))) for mark in marks} if frames else set[int]()
+        for frame in frames:
             since = None if self._seen_at is None else frame.at - self._seen_at
-            if since is not None and since <= 0:
-                continue
-            near = any(abs(frame.at - mark) <= sampling.frame_gap for mark in marks)
-            if since is None or since >= (sampling.frame_gap if near else sampling.frame_every):
+            least = sampling.frame_gap if id(frame) in shown else sampling.frame_every
+            if since is None or since >= max(1, least):
                 self._seen_at = frame.at
                 yield _Item(Sight(frame), -1, frame.at)
 
