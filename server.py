@@ -183,6 +183,7 @@ class _Desk:
         try:
             self._check_origin(request)
             self._check_json(request)
+            self._door.about = self._runtime.describe()  # which mind can speak may have changed
             answer = await self._door.offer(await _body(request, Offer))
         except Refused as error:
             self._metrics.offers.labels(str(error.status)).inc()

@@ -6,11 +6,13 @@ A name without a dot is a module in the folder of its kind; with dots it is anyt
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +24,9 @@ from agent.clock import Clock, SystemClock, timestamp
 from agent.config import Config, ConfigError, Use
 from agent.journal import Journal, Sink
 from agent.loop import Call
+from agent.minds import Candidate, Minds, Patience
 from agent.parts import Parts
+from agent.thinking import Thinker
 from agent.transports import Door, Transport
 from agent.voices import Voice
 from perception.workers import Resolve, WorkerFactory
@@ -67,6 +71,19 @@ def loader(kind: str, name: str) -> Callable[..., Any]:
     return found
 
 
+def check(kind: str, part: Use) -> None:
+    """See that there is such a worker, policy or voice, and that it takes its options; load nothing.
+
+    Raises:
+        ConfigError: it is not so.
+    """
+    load = loader(kind, part.use)
+    try:
+        inspect.signature(load).bind(resolve=None, **part.options)
+    except TypeError as error:
+        raise ConfigError(f"{kind} {part.use!r}: {error}") from None
+
+
 def _make(kind: str, part: Use, **given: Any) -> Any:
     try:
         return loader(kind, part.use)(**given, **part.options)
@@ -85,6 +102,21 @@ def policy(part: Use, resolve: Resolve) -> Policy:
     """Load the policy."""
     made: Policy = _make("policy", part, resolve=resolve)
     return made
+
+
+def thinker(config: Config, resolve: Resolve) -> Thinker:
+    """Load the policy, or, where others stand behind it, all of them.
+
+    Raises:
+        ConfigError: one of them is not known or does not take its options.
+        Exception: what loading the last of them raised.
+    """
+    if not config.fallback:
+        return policy(config.policy, resolve)
+    call = config.call
+    chain = [Candidate(name, partial(policy, part, resolve)) for name, part in config.minds()]
+    patience = Patience(first=call.mind_patience, think=call.mind_think, stall=call.mind_stall)
+    return Minds(chain, patience, stops=(ConfigError,))
 
 
 def voice(part: Use, resolve: Resolve) -> Voice:
@@ -126,11 +158,12 @@ class Runtime:
                 log.error("call_failed", call=transport.call_id, exc_info=error)
 
     def describe(self) -> dict[str, Any]:
-        """Return the names of what is loaded, for the page and for ``/readyz``."""
+        """Return the names of what is loaded, for the page and for ``/readyz``; why a mind is not, where one is not."""
         return {
             "policy": self.parts.policy.name,
             "voice": self.parts.voice.name,
             "workers": [w.name for w in self.parts.workers],
+            **(self.parts.policy.about() if isinstance(self.parts.policy, Minds) else {}),
         }
 
     def __enter__(self) -> Runtime:
@@ -150,15 +183,16 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         ConfigError: a part is not known or does not take its options.
         agent.models.ModelMissing: an embedded model is not there; the message says how to get it.
     """
-    for kind, part in (*(("worker", w) for w in config.workers), ("policy", config.policy), ("voice", config.voice)):
-        loader(kind, part.use)  # a name that is wrong is told before anything heavy is loaded
+    every = [("worker", w) for w in config.workers] + [("policy", p) for _, p in config.minds()]
+    for kind, part in (*every, ("voice", config.voice)):
+        check(kind, part)  # what is wrong in its name or its options is told before anything heavy is loaded
     if resolve is None:
         resolve = models.resolve
         defaults = Config()
         if (config.workers, config.policy, config.voice) == (defaults.workers, defaults.policy, defaults.voice):
             models.require()  # all at once, before anything heavy is loaded
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
-        mind = loading.submit(policy, config.policy, resolve)  # the slowest to load, beside the others
+        mind = loading.submit(thinker, config, resolve)  # the slowest to load, beside the others
         senses = workers(config.workers, resolve)
         speaking = voice(config.voice, resolve)
         return Runtime(config, Parts(senses, mind.result(), speaking, config.call))

@@ -103,15 +103,28 @@ DEFAULT_WORKERS = ("vad", "asr", "turn", "prosody", "face", "gesture", "scene")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that can be configured. ``configs/default.toml`` says the same in TOML."""
+    """Everything that can be configured. ``configs/default.toml`` says the same in TOML.
+
+    Attributes:
+        fallback: policies that speak, in this order, where the one before is late, down or cannot be loaded.
+    """
 
     server: ServerConfig = field(default_factory=ServerConfig)
     workers: tuple[Use, ...] = field(default_factory=lambda: tuple(Use(name) for name in DEFAULT_WORKERS))
     policy: Use = field(default_factory=lambda: Use("compact"))
+    fallback: tuple[Use, ...] = ()
     voice: Use = field(default_factory=lambda: Use("hibari"))
     call: CallOptions = field(default_factory=CallOptions)
     journal: JournalConfig = field(default_factory=JournalConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+
+    def minds(self) -> list[tuple[str, Use]]:
+        """Return the policy and those behind it, each with a name of its own: a module's second one is ``NAME 2``."""
+        found: list[tuple[str, Use]] = []
+        for part in (self.policy, *self.fallback):
+            again = sum(part.use == other.use for _, other in found)
+            found.append((f"{part.use} {again + 1}" if again else part.use, part))
+        return found
 
 
 def load(path: Path | None = None) -> Config:
@@ -151,7 +164,34 @@ def parse(table: Mapping[str, Any], where: str) -> Config:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{where}: worker {name!r} is listed twice")
+    _check_minds(config, where)
     return config
+
+
+def _check_minds(config: Config, where: str) -> None:
+    """Refuse a chain of minds that has no time to come to its end within the limits of a reply."""
+    call = config.call
+    for key in ("mind_patience", "mind_think", "mind_stall"):
+        if getattr(call, key) <= 0:
+            raise ConfigError(f"{where}: call.{key} is {getattr(call, key) / SECOND:g}, expected more than 0")
+    every = (config.policy, *config.fallback)
+    for place, part in enumerate(every):
+        if part in every[:place]:
+            raise ConfigError(f"{where}: fallback names {part.use!r} again with the same options; name another policy")
+    if not config.fallback:
+        return
+    longest = max(call.mind_patience, call.mind_think)
+    before = (len(config.fallback) - 1) * longest + call.mind_patience
+    for key, limit, first, words in (
+        ("first_decision", call.reply.first_decision, longest, "the longer of call.mind_patience and call.mind_think"),
+        ("next_decision", call.reply.next_decision, call.mind_stall, "call.mind_stall"),
+    ):
+        if first + before > limit:
+            raise ConfigError(
+                f"{where}: call.reply.{key} is {limit / SECOND:g} s, and {len(every)} minds may take "
+                f"{(first + before) / SECOND:g} s until the last of them has had its call.mind_patience; raise it, or "
+                f"lower {words}, or call.mind_patience"
+            )
 
 
 _NESTED = (ServerConfig, CallOptions, JournalConfig, ReplayConfig, TurnOptions, SensesOptions, Bounds, ReplyOptions)
@@ -264,8 +304,8 @@ def for_bench(config: Config) -> Config:
         config.call, reflexes=False, answers="questions", prepare_every=_NEVER, finish=_PATIENCE, reply=reply
     )
     workers = BENCH_WORKERS if config.workers == Config().workers else config.workers
-    # An answer is read, not heard: no voice is loaded.
-    return dataclasses.replace(config, call=call, workers=workers, voice=Use("plain"))
+    # An answer is read, not heard: no voice is loaded. And the mark is that of one policy: nobody answers for it.
+    return dataclasses.replace(config, call=call, workers=workers, voice=Use("plain"), fallback=())
 
 
 _NEVER: Nanos = 365 * 24 * 3600 * SECOND

@@ -1,6 +1,7 @@
 """What ``agent doctor`` looks at: whether this machine can hold a call, and what to do if not.
 
-Every examination is a function that returns findings and changes nothing. None needs the network.
+Every examination is a function that returns findings and changes nothing. None needs the network, except that a server
+which the configuration names is knocked at.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent import models as model_store
-from agent.config import Config
+from agent.config import Config, ConfigError, Use
 from agent.manifest import ModelError
 from agent.models import Store
 
 DISTRIBUTION = "rapport-agent"
 _CORES = 2
+_KNOCK_S = 1.0
 _MEMORY_MB = 2000
 """What one call with every sense, both speech models and the language model holds, rounded up."""
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -56,7 +59,8 @@ def examine(
     Returns:
         Findings in a fixed order of topics; the machine is fit if none is ``fail``.
     """
-    server = (config if config is not None else Config()).server
+    config = config if config is not None else Config()
+    server = config.server
     chosen = store if store is not None else model_store.models()
     examinations: list[Callable[[], Iterator[Finding]]] = [
         _python,
@@ -66,6 +70,7 @@ def examine(
         _machine,
         lambda: _devices(devices),
         _telemetry,
+        lambda: _minds(config, chosen),  # after the telemetry, since it imports what a policy imports
     ]
     return [finding for look in examinations for finding in look()]
 
@@ -213,6 +218,57 @@ def _devices(folder: Path) -> Iterator[Finding]:
             yield Finding(name, "warn", f"{barred[0]} may not be opened by this user", f"add the user to group {group}")
         else:
             yield Finding(name, "ok", ", ".join(map(str, found)))
+
+
+def _minds(config: Config, store: Store) -> Iterator[Finding]:
+    """Tell who is to speak, as far as can be told without loading weights, and why another does not;
+    ``/readyz`` of a running agent tells what was really loaded."""
+    from agent import build
+
+    minds = config.minds()
+    problems: list[tuple[str, str]] = []
+    for _, part in minds:
+        try:
+            build.check("policy", part)
+        except ConfigError as error:
+            yield Finding("mind", "fail", str(error), "mend policy and fallback in the configuration")
+            return
+        problems.append(_problem(part, store))
+    speaks = next((name for (name, _), (what, _) in zip(minds, problems, strict=True) if not what), "")
+    for (name, _), (what, fix) in zip(minds, problems, strict=True):
+        if what:
+            last = name == minds[-1][0]  # only the last one has to be there
+            after = f"; {speaks} is to speak meanwhile" if speaks and not last else ""
+            yield Finding("mind", "fail" if last else "warn", f"{name}: {what}{after}", fix)
+        elif len(minds) == 1:
+            yield Finding("mind", "ok", f"{name} is to speak")
+        else:
+            place = "is to speak" if name == speaks else f"stands behind {speaks}"
+            yield Finding("mind", "ok", f"{name} {place}")
+
+
+def _problem(part: Use, store: Store) -> tuple[str, str]:
+    """Return what would keep a policy from speaking and its fix, or two empty strings."""
+    for key, value in part.options.items():
+        if isinstance(value, str) and Path(value).is_absolute() and not Path(value).exists():
+            return f"{key} = {value!r} is not there", f"put it there, or correct {key} in the configuration"
+    url, checkpoint = part.options.get("url"), part.options.get("checkpoint")
+    if isinstance(url, str):
+        found = urlsplit(url)
+        try:
+            port = found.port or (443 if found.scheme == "https" else 80)
+            socket.create_connection((found.hostname or "", port), timeout=_KNOCK_S).close()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            return f"nothing answers at {url} ({reason})", "start that server, or correct url in the configuration"
+    if isinstance(checkpoint, str) and not Path(checkpoint).is_dir():
+        try:
+            if store.path(store.choose([checkpoint])[0]).exists():
+                return "", ""
+        except ModelError:
+            return f"there is no folder and no model {checkpoint!r}", "correct checkpoint in the configuration"
+        return f"the model {checkpoint!r} is not there", f"agent models fetch {checkpoint}"
+    return "", ""
 
 
 def _telemetry() -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from perception.context import Turn
 from perception.percept import Percept
 from perception.timebase import Nanos, as_seconds
-from policy.decision import Backchannel, Decision, Express, Speak, action_name
+from policy.decision import Backchannel, Decision, Express, Speak, Thought, action_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,15 @@ class Decided:
     cue: str = ""
 
 
-Body = Percept | Turn | Decided | Metric | Note
+@dataclass(frozen=True, slots=True)
+class Pondered:
+    """A piece of what a reasoning model thought before it decided, and the reply it belongs to."""
+
+    thought: Thought
+    reply: int = 0
+
+
+Body = Percept | Turn | Pondered | Decided | Metric | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ Sink = Callable[[Event], None]
 def as_json(event: Event) -> dict[str, Any]:
     """Return the event as one flat JSON object: ``t`` in seconds, ``type``, and the fields of its type.
 
-    Types: ``percept``, ``turn``, ``decision``, ``metric``, ``note``.
+    Types: ``percept``, ``turn``, ``thought``, ``decision``, ``metric``, ``note``.
     """
     body = event.body
     head: dict[str, Any] = {"t": _round(as_seconds(event.at))}
@@ -77,6 +85,9 @@ def as_json(event: Event) -> dict[str, Any]:
                 "end": _round(as_seconds(body.end)),
                 "cut": body.cut,
             }
+        case Pondered():
+            mind = {"mind": body.thought.mind} if body.thought.mind else {}
+            return head | {"type": "thought", "reply": body.reply, "text": body.thought.text} | mind
         case Decided():
             return head | {"type": "decision", "cue": body.cue, "reply": body.reply} | decision_json(body.decision)
         case Metric():
@@ -100,7 +111,8 @@ def percept_json(percept: Percept) -> dict[str, Any]:
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
-    """Return a decision as JSON: always ``action``, ``strategy``, ``emotion``, ``reason`` and ``evidence``."""
+    """Return a decision as JSON: always ``action``, ``strategy``, ``emotion``, ``reason`` and ``evidence``;
+    ``mind`` where several minds stand behind one another."""
     found: dict[str, Any] = {
         "action": action_name(decision),
         "strategy": decision.strategy if isinstance(decision, Speak) else None,
@@ -118,6 +130,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
             for p in decision.evidence
         ],
     }
+    if decision.mind:
+        found["mind"] = decision.mind
     match decision:
         case Speak():
             found |= {"text": decision.text, "tone": decision.tone}
@@ -156,7 +170,7 @@ class Journal:
 def withhold(line: dict[str, Any]) -> dict[str, Any]:
     """Return ``line`` without what a person said or how they looked.
 
-    Labels of ``transcript`` and ``partial`` percepts, texts, reasons and evidence go; so do the data of
+    Labels of ``transcript`` and ``partial`` percepts, texts, thoughts, reasons and evidence go; so do the data of
     percepts. Kinds, times and numbers of the runtime stay.
     """
     if line["type"] in ("metric", "note"):

@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from agent.clock import Clock
-from agent.journal import Event, Metric, Note
+from agent.journal import Decided, Event, Metric, Note
 from perception.timebase import MS, as_seconds
+from policy.decision import action_name
 
 _MOST_NAMES: Final = 64
 _BUCKETS: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -39,6 +40,18 @@ class Metrics:
         )
         self._counts = Counter("rapport_events", "What calls have counted", ["what"], registry=self._registry)
         self._notes = Counter("rapport_notes", "Notes by event and level", ["event", "level"], registry=self._registry)
+        self._decisions = Counter(
+            "rapport_decisions",
+            "Decisions of the policy by mind and action",
+            ["mind", "action"],
+            registry=self._registry,
+        )
+        self._falls = Counter(
+            "rapport_mind_failures",
+            "Replies that a mind did not bring to their end, by mind and reason",
+            ["mind", "why"],
+            registry=self._registry,
+        )
         self._names: set[str] = set()
 
     def observe(self, event: Event) -> None:
@@ -50,7 +63,13 @@ class Metrics:
                 self._counts.labels(name.removesuffix("_count")).inc(max(0.0, body.value))
             elif not body.name.endswith("_bytes"):
                 self._stages.labels(name).observe(body.value)
+        elif isinstance(body, Decided):
+            if body.reply:  # a reflex is nobody's decision
+                mind = self._known(body.decision.mind or "policy")
+                self._decisions.labels(mind, action_name(body.decision)).inc()
         elif isinstance(body, Note):
+            if body.event == "mind_failed":
+                self._falls.labels(self._known(str(body.data["mind"])), self._known(str(body.data["why"]))).inc()
             self._notes.labels(self._known(body.event), body.level).inc()
 
     def text(self) -> bytes:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from agent.reply import ReplyOptions
 from agent.senses import SensesOptions
+from agent.thinking import Thinker
 from agent.turns import TurnOptions
 from agent.voices import Voice
 from perception.context import Bounds
 from perception.timebase import MS, SECOND, Nanos
 from perception.workers import WorkerFactory
-from policy.backends import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,9 @@ class CallOptions:
             and is asked for typed words alone, as in a benchmark.
         keep_media: whether sound and pictures are remembered even where no sense takes them, for a policy
             that hears and sees by itself.
+        mind_patience: where another mind stands behind it, longest wait for a mind's first decision.
+        mind_think: the same for a mind that is seen thinking, counted from the same moment.
+        mind_stall: likewise, longest wait between two of its steps.
     """
 
     greeting: bool = True
@@ -40,6 +43,9 @@ class CallOptions:
     finish: Nanos = 30 * SECOND
     answers: str = "turns"
     keep_media: bool = False
+    mind_patience: Nanos = 2500 * MS
+    mind_think: Nanos = 3500 * MS
+    mind_stall: Nanos = 3 * SECOND
     turns: TurnOptions = field(default_factory=TurnOptions)
     senses: SensesOptions = field(default_factory=SensesOptions)
     context: Bounds = field(default_factory=Bounds)
@@ -51,6 +57,6 @@ class Parts:
     """What all calls share."""
 
     workers: Sequence[WorkerFactory]
-    policy: Policy
+    policy: Thinker
     voice: Voice
     options: CallOptions = field(default_factory=CallOptions)

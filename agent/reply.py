@@ -10,14 +10,14 @@ import structlog
 
 from agent.action import Action, Caption, Display
 from agent.clock import Clock
-from agent.journal import Body, Decided, Metric, Note
+from agent.journal import Body, Decided, Metric, Note, Pondered
 from agent.speech import Speech
+from agent.thinking import Fell, Thinking, told_of
 from agent.transports import Transport
 from agent.voices import Voice
 from perception.context import ContextWindow, Turn
 from perception.timebase import MS, SECOND, Nanos, as_seconds
-from policy.backends import Session
-from policy.decision import Backchannel, Decision, Express, Speak, Wait
+from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class ReplyOptions:
     """Limits of one reply.
 
     Attributes:
-        first_decision: longest wait for the first decision.
+        first_decision: longest wait for the first decision, whatever was thought before it and whoever was asked.
         next_decision: longest wait for each further one.
         fallback: what is said when the policy failed or was too late.
     """
@@ -63,7 +63,7 @@ class Reply:
         window: ContextWindow,
         asked: Nanos,
         *,
-        session: Session,
+        session: Thinking,
         voice: Voice,
         transport: Transport,
         clock: Clock,
@@ -107,21 +107,33 @@ class Reply:
         return Turn("agent", text, start, max(start, end), cut=cut) if text else None
 
     async def _think(self, decisions: asyncio.Queue[Decision | None]) -> None:
-        limit = self._options.first_decision
+        due = self._clock.now() + self._options.first_decision
         said = False
         stream = self._session.decide(self._window)
         try:
             while True:
-                async with self._clock.working("policy"), asyncio.timeout(limit / SECOND):
-                    decision = await anext(stream, None)
-                if decision is None:
-                    break
-                limit = self._options.next_decision
-                said = said or not isinstance(decision, Express)
-                await decisions.put(decision)
+                left = due - self._clock.now()
+                if left <= 0:
+                    raise TimeoutError  # thoughts that are all there at once never wait, and so never time out
+                async with self._clock.working("policy"), asyncio.timeout(left / SECOND):
+                    step = await anext(stream, None)
+                match step:
+                    case None:
+                        break
+                    case Thought():
+                        self._record(Pondered(step, self.number))
+                    case Fell():
+                        self._record(self._fall(step))
+                    case _:
+                        said = said or not isinstance(step, Express)
+                        await decisions.put(step)
+                        due = self._clock.now() + self._options.next_decision
         except Exception as error:
             late = isinstance(error, TimeoutError)
-            log.error("policy_failed", reply=self.number, late=late, exc_info=None if late else error)
+            told = {} if late else told_of(error)
+            log.error(
+                "policy_failed", reply=self.number, late=late, **told, exc_info=error if "error" in told else None
+            )
             self._record(Note("policy_failed", "error", {"late": late, "reply": self.number}))
             if not said:
                 await decisions.put(
@@ -138,6 +150,10 @@ class Reply:
             if close is not None:
                 await close()
         await decisions.put(None)
+
+    def _fall(self, fell: Fell) -> Note:
+        data = {"mind": fell.mind, "why": fell.why, "next": fell.next, "reply": self.number}
+        return Note("mind_failed", "warning", data | ({"error": fell.error} if fell.error else {}))
 
     async def _talk(self, decisions: asyncio.Queue[Decision | None]) -> None:
         first = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.journal import Decided, Event, Metric, Note
+from agent.journal import Decided, Event, Metric, Note, Pondered
 from perception.context import Turn
 from perception.percept import (
     BLINK,
@@ -25,6 +25,7 @@ from policy.decision import Backchannel, Express, Speak, action_name
 _SILENT = frozenset({FACE, PARTIAL, TRANSCRIPT, BLINK, SPEECH_STARTED, SPEECH_ENDED, END_OF_TURN})
 _STEADY = frozenset({EXPRESSION, GAZE, PROSODY})
 _TOLD = frozenset({"voice_to_voice", "barge_in"})
+_FELL = {"late": "was late", "stalled": "stopped in the middle", "silent": "decided nothing", "failed": "failed"}
 
 
 class Story:
@@ -47,6 +48,8 @@ class Story:
                 return self._percept(percept)
             case Turn() as turn:
                 return turn.speaker, f"“{turn.text}”" + (" — cut off" if turn.cut else "")
+            case Pondered() as pondered:
+                return "thinks", pondered.thought.text
             case Decided() as decided:
                 decision = decided.decision
                 what = action_name(decision)
@@ -61,6 +64,9 @@ class Story:
                 return "decides", f"{what}: {decision.reason}" + (f" [{seen}]" if seen else "")
             case Metric() as metric if metric.name in _TOLD:
                 return "took", f"{metric.name.replace('_', ' ')} {metric.value * 1000:.0f} ms"
+            case Note("mind_failed", _, data):
+                after = f"; {data['next']} goes on" if data["next"] else ""
+                return "note", f"the mind {data['mind']} {_FELL.get(data['why'], data['why'])}{after}"
             case Note() as note if note.level != "info":
                 return "note", note.event.replace("_", " ")
         return None

@@ -7,7 +7,8 @@ its ``server-message``, whose ``data`` is ``{v: 1, t, ...}`` with ``t`` one of
 ==============  ==================================================================================
 ``percept``     ``at kind label start end confidence worker data`` (times in seconds of the call)
 ``decision``    ``at cue reply action strategy emotion reason confidence evidence`` and the text, tone,
-                token, gesture or intensity of its kind
+                token, gesture or intensity of its kind; ``mind`` where several stand behind one another
+``thought``     ``at reply text`` and ``mind`` likewise: what a reasoning model wrote before it decided
 ``turn``        ``at speaker text start end cut``
 ``metric``      ``at name value reply``
 ``note``        ``at event level`` and its own fields
@@ -240,7 +241,7 @@ class Outbound(BaseModel):
     """One RTVI message to the client."""
 
     model_config = ConfigDict(frozen=True)
-    MISSABLE: ClassVar[frozenset[str]] = frozenset({"percept", "metric", "note"})
+    MISSABLE: ClassVar[frozenset[str]] = frozenset({"percept", "thought", "metric", "note"})
 
     label: str = _LABEL
     type: str

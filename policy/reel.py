@@ -2,15 +2,18 @@
 
 :mod:`policy.prompt` renders what the senses wrote; here the pictures and the sound themselves stand between those
 lines, in the order of time. Sound comes in blocks, a picture when something changed (an expression, a gesture, a cut,
-somebody who came or went) and otherwise every few seconds. A :class:`Reel` belongs to one call: media leave a window
-after seconds, what was read of them stays in the model's cache and so in the reel, until its budget of tokens is used
-up. Then the older half goes at once, media first, so that a cache is read anew seldom and not little by little.
+somebody who came or went) and otherwise every few seconds.
+
+A :class:`Reel` belongs to one call. Media leave a window after seconds; what was read of them stays in the model's
+cache and so in the reel, until its budget of tokens is used up. Then the older half goes at once, media first, so that
+a cache is read anew seldom and not little by little. The media themselves are let go as soon as they have been read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -22,21 +25,56 @@ from policy.hearing import between
 from policy.prompt import PERSON, Line, Teller
 from policy.signals import Floats
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """A picture that is to be read."""
-
-    frame: VideoFrame
+M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sound:
-    """A stretch of sound that is to be read; ``samples`` float32, shape ``(n,)`` at 16 kHz."""
+class _Medium(Generic[M]):
+    """Holds a medium until it has been read."""
 
-    start: Nanos
-    end: Nanos
-    samples: Floats
+    def __init__(self, medium: M) -> None:
+        self._medium: M | None = medium
+
+    def release(self) -> None:
+        """Let the medium itself go: what was made of it is enough from now on."""
+        self._medium = None
+
+    @property
+    def held(self) -> M:
+        """The medium.
+
+        Raises:
+            RuntimeError: it was released.
+        """
+        if self._medium is None:
+            raise RuntimeError("this medium was read and let go; it cannot be read again")
+        return self._medium
+
+
+class Sight(_Medium[VideoFrame]):
+    """A picture that is to be read; ``size`` is its height and width."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        super().__init__(frame)
+        self.at = frame.at
+        self.size: tuple[int, int] = frame.pixels.shape[:2]
+
+    @property
+    def frame(self) -> VideoFrame:
+        """The picture, until it is released."""
+        return self.held
+
+
+class Sound(_Medium[Floats]):
+    """A stretch of sound that is to be read: float32, shape ``(n,)`` at 16 kHz; ``count`` is ``n``."""
+
+    def __init__(self, start: Nanos, end: Nanos, samples: Floats) -> None:
+        super().__init__(samples)
+        self.start, self.end, self.count = start, end, len(samples)
+
+    @property
+    def samples(self) -> Floats:
+        """The sound, until it is released."""
+        return self.held
 
 
 Part = Line | Sight | Sound

@@ -165,6 +165,21 @@ def test_a_call_over_http(url: str) -> None:
     run(main)
 
 
+def test_a_page_is_told_what_the_agent_is_made_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with house(max_calls=2) as h:
+            for speaks in ("compact", "omni"):  # one that could not be loaded at first, and then could
+                found = {"policy": "omni", "minds": ["omni", "compact"], "speaks": speaks}
+                monkeypatch.setattr(h.runtime, "describe", lambda found=found: found)
+                client = await h.call()
+                client.say("client-ready", {"version": "2.1.0"}, f"for-{speaks}")
+                ready = await client.wait_type("bot-ready")
+                assert ready["data"]["about"] == found
+                assert (await h.http.get("/readyz")).json()["agent"] == found
+
+    run(main)
+
+
 def test_the_small_answers() -> None:
     async def main() -> None:
         async with house() as h:

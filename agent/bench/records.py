@@ -36,6 +36,7 @@ class Answer:
         ask: id of the question.
         raw: what the policy said, verbatim; ``None`` if nothing.
         reason: its own short reason.
+        thought: what a reasoning model wrote before it decided; no part of the answer.
         at_s: second of the call at which it was asked.
         prompt: the chat messages that the policy could read, ``[{role, content}]``, question included.
         frames: pictures that the policy was given.
@@ -48,6 +49,7 @@ class Answer:
     ask: str
     raw: str | None
     reason: str = ""
+    thought: str = ""
     at_s: float = 0.0
     prompt: tuple[Mapping[str, str], ...] = ()
     frames: int = 0

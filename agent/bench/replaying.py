@@ -155,6 +155,7 @@ def _answers(
                 ask=ask.id,
                 raw=raw,
                 reason=sight.reason,
+                thought=sight.thought,
                 at_s=_s(sight.at),
                 prompt=sight.prompt,
                 frames=sight.frames,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.bench.condition import FRAMES, Condition
+from agent.thinking import Fell, Thinker, Thinking, Told
 from perception.context import ContextWindow
 from perception.media import Text
 from perception.timebase import Nanos, as_seconds
-from policy.backends import Policy, Session
-from policy.decision import Decision, Speak
+from policy.decision import Decision, Speak, Thought
 from policy.prompt import messages
 
 
@@ -34,6 +34,7 @@ class Sight:
         frames: pictures in it.
         heard_s: seconds of sound in it.
         decisions: what the policy decided.
+        thoughts: pieces of what it thought before.
         error: what went wrong; ``""`` if nothing did.
     """
 
@@ -43,6 +44,7 @@ class Sight:
     frames: int = 0
     heard_s: float = 0.0
     decisions: list[Decision] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
     error: str = ""
 
     @property
@@ -50,6 +52,11 @@ class Sight:
         """The words of the answer, ``None`` if there are none."""
         words = [d.text for d in self.decisions if isinstance(d, Speak)]
         return " ".join(words) if words else None
+
+    @property
+    def thought(self) -> str:
+        """What the policy thought before it decided; no part of the answer."""
+        return " ".join(self.thoughts)
 
     @property
     def reason(self) -> str:
@@ -73,7 +80,7 @@ class Witness:
         sights: every question that was put, in order.
     """
 
-    def __init__(self, policy: Policy, condition: Condition) -> None:
+    def __init__(self, policy: Thinker, condition: Condition) -> None:
         self.sights: list[Sight] = []
         self._policy = policy
         self._condition = condition
@@ -98,14 +105,14 @@ class Witness:
 
 
 class _Session:
-    def __init__(self, inner: Session, witness: Witness) -> None:
+    def __init__(self, inner: Thinking, witness: Witness) -> None:
         self._inner = inner
         self._witness = witness
 
     async def prepare(self, window: ContextWindow, /) -> None:
         await self._inner.prepare(self._witness.show(window))
 
-    async def decide(self, window: ContextWindow, /) -> AsyncIterator[Decision]:
+    async def decide(self, window: ContextWindow, /) -> AsyncIterator[Told]:
         window = self._witness.show(window)
         question = next((e for e in reversed(window.entries) if isinstance(e, Text) and e.form), None)
         sight = Sight(question.text if question is not None else "", window.end)
@@ -117,9 +124,12 @@ class _Session:
             sight.frames = len(window.frames)
             sight.heard_s = round(as_seconds(sum(chunk.duration for chunk in window.audio)), 3)
             stream = self._inner.decide(window)
-            async for decision in stream:
-                sight.decisions.append(decision)
-                yield decision
+            async for step in stream:
+                if isinstance(step, Thought):
+                    sight.thoughts.append(step.text)
+                elif not isinstance(step, Fell):
+                    sight.decisions.append(step)
+                yield step
         except Exception as error:
             sight.error = f"{type(error).__name__}: {error}"
             raise

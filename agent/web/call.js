@@ -7,7 +7,7 @@
 //   state          link: "idle" | "connecting" | "ready" | "lost" | "retrying" | "gone" | "refused" | "closed" | "left"
 //   mood           agent: "connecting" | "listening" | "thinking" | "speaking" | "lost" | "ended" (as shown on the page)
 //   cover          name of the full-stage message (see messages.js COVERS), or null
-//   notices        keys of the notices shown: "mic", "camera", "devices", "sound", "error"
+//   notices        keys of the notices shown: "mic", "camera", "devices", "sound", "error", "mind"
 //   pcId           the server's id of the connection, or null
 //   connections    how many times a connection became ready (2 after one reconnection)
 //   senses         ids allowed by the person, see senses.js; `sentSenses` is what went over the wire, or null
@@ -16,6 +16,8 @@
 //   refusedPercepts  how many percepts came of a sense that the person has refused; has to stay 0
 //   rows           {sense id: {state: "known"|"unsure"|"waiting"|"off"|"lost", text}} as on the page
 //   decisions      [...] as received, oldest first; lastDecision: the newest, or null
+//   thoughts       [...] as received: what a mind thought before it decided
+//   mind           name of the mind that spoke last, where several stand behind one another, or null
 //   turns, notes, metrics   [...] as received; timing: {values, totals, roundtrip} in seconds
 //   display        [{emotion, gesture, intensity, reply, received}] every display event that was shown
 //   emotion        the display emotion on the face now
@@ -40,7 +42,7 @@ import { obstacle } from "./devices.js";
 import { $, announce, clean, text } from "./dom.js";
 import { fillIcons } from "./icons.js";
 import { Link } from "./link.js";
-import { duration } from "./messages.js";
+import { duration, mindMessage } from "./messages.js";
 import { Panel } from "./panel.js";
 import { Person } from "./person.js";
 import { Recorder } from "./recorder.js";
@@ -74,6 +76,8 @@ class Call {
     this.senses = new Set();
     this.mood = "ended";
     this.reply = 0;
+    this.mind = null;
+    this.usual = null;
     this.link = null;
     this.person.addEventListener("change", () => this.personChanged());
     addEventListener("pagehide", () => this.bye());
@@ -120,6 +124,7 @@ class Call {
     this.recorder.clear();
     this.avatar.display({ emotion: "warm", intensity: 0.5 });
     this.reply = 0;
+    this.mind = null;
     this.beganAt = performance.now();
   }
 
@@ -212,6 +217,10 @@ class Call {
         break;
       case "decision":
         this.why.show(message);
+        this.speaks(message);
+        break;
+      case "thought":
+        this.why.think(message);
         break;
       case "metric":
         this.timing.measure(message);
@@ -227,10 +236,20 @@ class Call {
         break;
       case "state":
         if (typeof message.state === "string") this.setMood(message.state);
+        this.usual = message.agent?.minds?.[0] ?? this.usual;
         this.settings.about(message.agent ?? { policy: message.policy, voice: message.voice, senses: message.workers });
         break;
       default:
     }
+  }
+
+  /** Say kindly that another mind than the usual one speaks; and nothing more once that one is back. */
+  speaks({ mind }) {
+    if (!mind || mind === this.mind) return;
+    this.mind = mind;
+    this.usual ??= mind;
+    if (mind === this.usual) this.stage.dismiss("mind");
+    else this.stage.notice("mind", { ...mindMessage(mind), calm: true, seconds: 20 });
   }
 
   display(message) {

@@ -37,6 +37,16 @@ export function bothMessage(code) {
   return found ? { title: found[0], text: found[1], retry: code !== "insecure" } : null;
 }
 
+const SMALL = new Set(["compact", "scripted"]);
+
+/** {title, text} for when another mind than the usual one speaks. */
+export function mindMessage(mind) {
+  return {
+    title: `Speaking with ${SMALL.has(mind) ? "the small" : "another"} mind for now`,
+    text: "My usual one does not answer just now. I go on listening, and come back to it by myself.",
+  };
+}
+
 /** Full-stage messages, by name. */
 export const COVERS = {
   connecting: () => ({ title: "Connecting", text: `Calling the agent on ${host}.`, spin: true }),

@@ -24,7 +24,7 @@ export class Recorder {
   }
 
   clear() {
-    Object.assign(this, { percepts: {}, perceptLog: [], refusedPercepts: 0, decisions: [], turns: [], notes: [], metrics: [], display: [], speech: [], received: {}, stats: null, sentSenses: null, connections: 0 });
+    Object.assign(this, { percepts: {}, perceptLog: [], refusedPercepts: 0, decisions: [], thoughts: [], turns: [], notes: [], metrics: [], display: [], speech: [], received: {}, stats: null, sentSenses: null, connections: 0 });
     this.audioLog.length = 0;
   }
 
@@ -44,7 +44,7 @@ export class Recorder {
       this.percepts[message.kind] = item;
       push(this.perceptLog, item);
     }
-    const list = { decision: this.decisions, turn: this.turns, note: this.notes, metric: this.metrics, voice: this.speech }[message.t];
+    const list = { decision: this.decisions, thought: this.thoughts, turn: this.turns, note: this.notes, metric: this.metrics, voice: this.speech }[message.t];
     if (list) push(list, item);
   }
 
@@ -68,6 +68,7 @@ export class Recorder {
       get rows() { return call.panel.states(); },
       get lastDecision() { return self.decisions.at(-1) ?? null; },
       get timing() { return { values: call.timing.values, totals: call.timing.totals, roundtrip: call.timing.roundtrip }; },
+      get mind() { return call.mind; },
       get emotion() { return call.avatar.emotion; },
       get audio() {
         const { level, peak, heardMs, firstHeardAt, lastHeardAt, analyser, element } = call.sound.read();
@@ -78,7 +79,7 @@ export class Recorder {
         return { mic: Boolean(audio), camera: Boolean(video), micLive, cameraLive, pushToTalk, held };
       },
     };
-    for (const key of ["percepts", "perceptLog", "refusedPercepts", "decisions", "turns", "notes", "metrics", "display", "speech", "received", "stats", "sentSenses", "connections", "audioLog", "errors"]) {
+    for (const key of ["percepts", "perceptLog", "refusedPercepts", "decisions", "thoughts", "turns", "notes", "metrics", "display", "speech", "received", "stats", "sentSenses", "connections", "audioLog", "errors"]) {
       Object.defineProperty(window.rapport, key, { get: () => self[key], enumerable: true });
     }
   }

@@ -55,20 +55,20 @@ export class Stage {
     if (actions.length) $("cover-card").focus({ preventScroll: true });
   }
 
-  /** A passing notice under a key; the same key replaces. `retry` adds a button. */
-  notice(key, { title, text: words, retry = null, seconds = 0, place = $("notices") }) {
+  /** A passing notice under a key; the same key replaces. `retry` adds a button; `calm` is for what needs no act. */
+  notice(key, { title, text: words, retry = null, seconds = 0, calm = false, place = $("notices") }) {
     this.dismiss(key);
     const node = h(
       "div",
-      { class: "notice", data: { key } },
-      icon("warn"),
+      { class: calm ? "notice calm" : "notice", data: { key } },
+      icon(calm ? "spark" : "warn"),
       h("p", {}, h("b", {}, title), words),
       retry ? h("button", { type: "button", class: "quiet", onclick: retry }, "Try again") : null,
       h("button", { type: "button", class: "quiet round", "aria-label": "Dismiss", onclick: () => this.dismiss(key) }, icon("close")),
     );
     this.notices.set(key, node);
     place.append(node);
-    alarm(`${title}. ${words}`);
+    (calm ? announce : alarm)(`${title}. ${words}`);
     if (seconds) setTimeout(() => this.notices.get(key) === node && this.dismiss(key), seconds * 1000);
   }
 

@@ -1,4 +1,4 @@
-// "Why": the last decision of the agent, in words, with what it rests on; and the few before it.
+// "Why": the last decision of the agent, in words, with what it rests on and what was thought first; and the few before it.
 
 import { $, clean, h, percent, text } from "./dom.js";
 import { EMOTIONS } from "./face.js";
@@ -7,20 +7,31 @@ const ACTION = { speak: "Spoke", backchannel: "Listening sound", express: "Showe
 const STRATEGY = { question: "asks", restatement: "says it back", reflection: "reflects the feeling", affirmation: "affirms", suggestion: "suggests", information: "informs", other: "", safety: "keeps you safe" };
 const KIND = { expression: "face", prosody: "voice", transcript: "words", partial: "words", gaze: "gaze", gesture: "gesture", face: "face", presence: "people", scene: "scene", speech_ended: "pause", speech_started: "speech", end_of_turn: "turn" };
 const EARLIER = 5;
+const LONGEST_THOUGHT = 4000;
 
 export class Why {
   constructor() {
     this.box = $("why");
     this.decisions = [];
     this.open = false;
+    this.thoughtOpen = false;
+    this.thought = null;
     this.spoken = null;
     this.box.append(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
     setInterval(() => this.age(), 1000);
   }
 
+  /** Take in a piece of what a mind thinks before it decides; it is shown with what it decides. */
+  think({ reply, mind, text: piece }) {
+    const known = this.thought?.reply === reply && this.thought.mind === mind ? `${this.thought.text} ` : "";
+    this.thought = { reply, mind, text: `${known}${piece}`.slice(-LONGEST_THOUGHT) };
+  }
+
   /** Take in one decision message. */
-  show(decision) {
+  show(message) {
     const at = performance.now();
+    const { thought } = this;
+    const decision = thought && thought.reply === message.reply && thought.mind === message.mind ? { ...message, thought: thought.text } : message;
     // A reply is a run of clauses: they share one reason, so they are one line here.
     const last = this.decisions[0];
     const same = last && decision.action === "speak" && last.action === "speak" && decision.reply && last.reply === decision.reply;
@@ -48,6 +59,11 @@ export class Why {
   tell(d) {
     const parts = [this.badges(d), h("p", { class: "reason" }, d.reason || "No reason was given.")];
     if (d.evidence?.length) parts.push(h("ul", { class: "evidence", "aria-label": "Evidence" }, ...d.evidence.map(chip)));
+    if (d.thought) {
+      const details = h("details", { class: "earlier thought", open: this.thoughtOpen }, h("summary", {}, "What I thought first"), h("p", {}, d.thought));
+      details.addEventListener("toggle", () => (this.thoughtOpen = details.open));
+      parts.push(details);
+    }
     return parts;
   }
 
@@ -63,6 +79,7 @@ export class Why {
     if (d.gesture && d.gesture !== "none") found.push(h("span", { class: "badge" }, clean(d.gesture)));
     if (d.token) found.push(h("span", { class: "badge" }, `“${d.token}”`));
     if (d.confidence !== undefined && d.confidence < 1) found.push(h("span", { class: "badge" }, `${percent(d.confidence)} sure`));
+    if (d.mind) found.push(h("span", { class: "badge mind", title: "Which mind decided this" }, `mind: ${clean(d.mind)}`));
     return h("p", { class: "line" }, ...found);
   }
 
@@ -75,6 +92,7 @@ export class Why {
   clear() {
     this.decisions.length = 0;
     this.spoken = null;
+    this.thought = null;
     text($("why-when"), "");
     this.box.replaceChildren(h("p", { class: "empty" }, "No decision yet. Keeping quiet and listening is one too, and it will be shown here."));
   }

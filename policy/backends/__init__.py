@@ -23,7 +23,7 @@ from typing import Protocol
 
 from perception.context import ContextWindow
 from perception.workers import Resolve
-from policy.decision import Decision
+from policy.decision import Step
 
 __all__ = ["Policy", "Resolve", "Session"]
 
@@ -35,8 +35,11 @@ class Session(Protocol):
         """Take in what is known so far, while the person still speaks; say nothing. May be cancelled."""
         ...
 
-    def decide(self, window: ContextWindow, /) -> AsyncIterator[Decision]:
-        """Answer ``window.cue``. At least one decision; a reply is a run of ``Speak``, one clause each."""
+    def decide(self, window: ContextWindow, /) -> AsyncIterator[Step]:
+        """Answer ``window.cue``: what is thought, if anything, then at least one decision.
+
+        A reply is a run of ``Speak``, one clause each.
+        """
         ...
 
     async def close(self) -> None:

@@ -111,8 +111,7 @@ class Memory:
         self._store.crop(self._ends[-1][0] if self._ends else 0)
 
     def clear(self) -> None:
-        """Forget everything, the media as well."""
-        self._blocks.clear()
+        """Forget what was read; what the towers made of media stays, for they may be gone."""
         self._cut(0)
 
     def _block(self, piece: Piece) -> Block:

@@ -21,7 +21,7 @@ from policy.omni.memory import Memory, Stopped
 from policy.omni.store import Store
 from policy.omni.thinker import Piece, Thinker, asking, script
 from policy.prompt import Line, question_of
-from policy.reel import Part, Reel, Sampling
+from policy.reel import Part, Reel, Sampling, Sight, Sound
 
 T = TypeVar("T")
 
@@ -158,6 +158,9 @@ class OmniSession:
     def _sync(self, pieces: Sequence[Piece], stop: Event) -> None:
         try:
             self._memory.sync(pieces, stop)
+            for piece in pieces:
+                if isinstance(piece, Sight | Sound):
+                    piece.release()
         except Stopped:
             raise
         except BaseException:

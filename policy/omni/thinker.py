@@ -80,7 +80,7 @@ class Thinker:
             height, width = self._size(piece)
             return height * width // self.layout.block**2 + 2
         if isinstance(piece, Sound):
-            return tokens_of_mel(max(10, -(-len(piece.samples) // 160))) + 2
+            return tokens_of_mel(max(10, -(-piece.count // 160))) + 2
         return len(piece)
 
     def block(self, piece: Piece) -> Block:
@@ -101,8 +101,7 @@ class Thinker:
         return logits
 
     def _size(self, sight: Sight) -> tuple[int, int]:
-        height, width = sight.frame.pixels.shape[:2]
-        return frame_size(height, width, self.layout.block, self.pixels)
+        return frame_size(*sight.size, self.layout.block, self.pixels)
 
     def _picture(self, sight: Sight) -> Block:
         import torch
@@ -164,7 +163,9 @@ def load(
     import torch
     from safetensors import SafetensorError
     from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # its lines would stand between those of the log
     if dtype not in DTYPES:
         raise CheckpointError(f"dtype = {dtype!r} is none of {', '.join(DTYPES)}")
     _check(folder)

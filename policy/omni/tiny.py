@@ -40,6 +40,9 @@ def build(folder: Path, seed: int = 0, *, places: int = 32_768) -> Path:
     """
     import torch
     from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = byte_tokenizer(CONTROL)

@@ -65,11 +65,47 @@ def test_parts_are_names_or_tables() -> None:
         ('workers = ["vad", "vad"]', r"'vad' is listed twice"),
         ("policy = {x = 1}", r'policy needs use = "NAME"'),
         ("policy = 3", r"policy is 3"),
+        ('fallback = "compact"', r"fallback is 'compact', expected a list"),
+        ('fallback = ["compact"]', r"fallback names 'compact' again with the same options"),
+        ("[call]\nmind_stall = 0", r"call\.mind_stall is 0, expected more than 0"),
+        (
+            'fallback = ["scripted"]\n[call]\nmind_think = 3.6',
+            r"call\.reply\.first_decision is 6 s, and 2 minds may take 6\.1 s .* longer of call\.mind_patience",
+        ),
+        (
+            'fallback = ["scripted"]\n[call]\nmind_stall = 4',
+            r"call\.reply\.next_decision is 6 s, and 2 minds may take 6\.5 s .* lower call\.mind_stall",
+        ),
+        (
+            'policy = "omni"\nfallback = ["compact", "scripted"]',
+            r"first_decision is 6 s, and 3 minds may take 9\.5 s",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(toml: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         text(toml)
+
+
+def test_minds_stand_behind_one_another_each_with_a_name() -> None:
+    config = text(
+        'policy = {use = "openai_api", url = "a"}\nfallback = [{use = "openai_api", url = "b"}, "compact"]\n'
+        "[call]\nmind_think = 4\n[call.reply]\nfirst_decision = 11\nnext_decision = 10"
+    )
+    assert config.minds() == [
+        ("openai_api", Use("openai_api", {"url": "a"})),
+        ("openai_api 2", Use("openai_api", {"url": "b"})),
+        ("compact", Use("compact")),
+    ]
+    assert Config().minds() == [("compact", Use("compact"))]
+
+
+def test_patience_without_a_fallback_is_bound_by_nothing() -> None:
+    assert text("[call]\nmind_think = 60").call.mind_think == 60 * SECOND
+
+
+def test_a_benchmark_marks_one_policy_and_nobody_answers_for_it() -> None:
+    assert for_bench(text('policy = "scripted"\nfallback = ["compact"]')).fallback == ()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ServerConfig
+from agent.config import Config, ServerConfig, Use
 from agent.doctor import Finding, examine
 from agent.models import Store
 
 
 def found(name: str, **options: object) -> list[Finding]:
     options.setdefault("needed", [])
+    options.setdefault("config", server())
     return [finding for finding in examine(**options) if finding.name == name]  # type: ignore[arg-type]
 
 
 def server(host: str = "127.0.0.1", port: int = 0) -> Config:
-    return Config(server=ServerConfig(host=host, port=port))
+    return Config(server=ServerConfig(host=host, port=port), policy=Use("scripted"))
 
 
 def test_every_topic_is_examined_and_every_problem_has_a_fix() -> None:
@@ -35,6 +36,7 @@ def test_every_topic_is_examined_and_every_problem_has_a_fix() -> None:
         "camera",
         "microphone",
         "telemetry",
+        "mind",
     ]
     assert all(f.state in ("ok", "warn", "fail") and bool(f.fix) == (f.state != "ok") for f in findings)
 
@@ -86,6 +88,60 @@ def test_the_default_models_are_there() -> None:
     (finding,) = found("models", needed=None)
     assert finding.state == "ok"
     assert "11 verified" in finding.what
+
+
+def minds(*chain: Use, store: Store | None = None) -> list[tuple[str, str, str]]:
+    config = Config(server=ServerConfig(port=0), policy=chain[0], fallback=chain[1:])
+    return [(f.state, f.what, f.fix) for f in found("mind", config=config, store=store)]
+
+
+def test_who_speaks_is_told() -> None:
+    assert minds(Use("scripted")) == [("ok", "scripted is to speak", "")]
+    assert minds(Use("scripted"), Use("scripted", {"script": []})) == [
+        ("ok", "scripted is to speak", ""),
+        ("ok", "scripted 2 stands behind scripted", ""),
+    ]
+
+
+def test_why_a_mind_does_not_speak_is_told_with_its_fix(tmp_path: Path) -> None:
+    small = Use("scripted")
+    gone = {"checkpoint": str(tmp_path / "omni")}
+    folder, behind = minds(Use("omni", gone), small)
+    assert folder[0] == "warn"
+    assert folder[1].startswith(f"omni: checkpoint = '{tmp_path / 'omni'}' is not there; ")
+    (named, _) = minds(Use("omni", {"checkpoint": "omnni"}), small)
+    assert named[1].startswith("omni: there is no folder and no model 'omnni'")
+    assert folder[1].endswith("scripted is to speak meanwhile")
+    assert behind == ("ok", "scripted is to speak", "")
+    assert minds(small, Use("omni", gone))[1][0] == "fail", "the last one has to be there"
+    (stored, _) = minds(Use("omni", {"checkpoint": "smollm2"}), small, store=Store(tmp_path))
+    assert stored[1:] == (
+        "omni: the model 'smollm2' is not there; scripted is to speak meanwhile",
+        "agent models fetch smollm2",
+    )
+    (tmp_path / "omni").mkdir()
+    assert minds(Use("omni", gone), small)[0] == ("ok", "omni is to speak", "")
+    ((state, what, fix),) = minds(Use("omni"), small)
+    assert (state, fix) == ("fail", "mend policy and fallback in the configuration")
+    assert what.startswith("policy 'omni': missing a required")
+    assert "'checkpoint'" in what
+
+
+def test_a_server_is_knocked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "policy_of_ours.py").write_text("def load(*, resolve, url): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        served = Use("served.policy_of_ours", {"url": url})
+        (there, _) = minds(served, Use("scripted"))
+    (gone, _) = minds(served, Use("scripted"))
+    assert there == ("ok", "served.policy_of_ours is to speak", "")
+    assert gone[0] == "warn"
+    assert gone[1].startswith(f"served.policy_of_ours: nothing answers at {url} (")
+    assert gone[2] == "start that server, or correct url in the configuration"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="devices are files on Linux only")

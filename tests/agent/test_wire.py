@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.action import Caption, Display
-from agent.journal import Decided, Event, Metric, Note
+from agent.journal import Decided, Event, Metric, Note, Pondered
 from perception.context import Turn
 from perception.percept import Percept
 from perception.timebase import SECOND
-from policy.decision import Speak
+from policy.decision import Speak, Thought, Wait
 
 
 def rtvi(type: str, data: Any = None, **more: Any) -> str:
@@ -163,6 +163,14 @@ SAD = Percept("expression", "sad", 0, SECOND, 0.8, "face", {"sad": 0.8})
             Decided(Speak(text="I am here.", reason="They cry.", evidence=(SAD,)), 3, "end_of_turn"),
             {"t": "decision", "action": "speak", "reply": 3, "text": "I am here.", "reason": "They cry."},
         ),
+        (
+            Decided(Wait(reason="They think.", mind="compact"), 3, "end_of_turn"),
+            {"t": "decision", "action": "wait", "mind": "compact"},
+        ),
+        (
+            Pondered(Thought(text="They cry.", mind="omni"), 3),
+            {"t": "thought", "reply": 3, "text": "They cry.", "mind": "omni"},
+        ),
         (Metric("decide", 0.25, 3), {"t": "metric", "name": "decide", "value": 0.25, "reply": 3}),
         (Note("reply_cut", data={"reply": 3}), {"t": "note", "event": "reply_cut", "level": "info", "reply": 3}),
     ],
@@ -233,4 +241,5 @@ def test_a_display_says_what_the_face_shows() -> None:
 
 def test_what_may_be_missed() -> None:
     assert all(m.droppable for m in wire.event(Event(0, Metric("x", 1.0))))
+    assert all(m.droppable for m in wire.event(Event(0, Pondered(Thought(text="Hm."), 1))))
     assert not any(m.droppable for m in wire.event(Event(0, Turn("user", "hi", 0, 1))))

@@ -27,7 +27,7 @@ from perception.media import AudioChunk, Text, VideoFrame
 from perception.percept import Percept
 from perception.timebase import MS, SECOND, Nanos, seconds
 from perception.workers import WorkerFactory
-from policy.decision import Decision, Speak
+from policy.decision import Decision, Speak, Step, Thought
 from policy.tasks import Ask, Item, TaskError
 from policy.tasks.humansense import load
 from tests.agent.stage import Mindful
@@ -122,10 +122,17 @@ def ask(at: Nanos | None = None, name: str = "q") -> Ask:
     return Ask(id=name, question="How is it?", pattern="single", answer="B", options=OPTIONS, at=at)
 
 
-def play(folder: Path, media: str, *asks: Ask, condition: Condition | None = None, **gates: Any) -> Record:
+def play(
+    folder: Path,
+    media: str,
+    *asks: Ask,
+    condition: Condition | None = None,
+    policy: Reader | None = None,
+    **gates: Any,
+) -> Record:
     item = Item(id="i", task_type="T", media=media, asks=asks or (ask(),), **gates)
     senses: list[WorkerFactory] = [Brightness(), Level()]
-    parts = Parts(senses, Mindful(Reader()), PlainVoice(), for_bench(Config()).call)  # type: ignore[arg-type]
+    parts = Parts(senses, Mindful(policy or Reader()), PlainVoice(), for_bench(Config()).call)  # type: ignore[arg-type]
     task: Any = Folder()
     return replay(item, folder, task=task, parts=parts, condition=condition or Condition(), costs=COSTS)
 
@@ -145,6 +152,22 @@ def test_the_question_comes_after_the_end_and_is_answered(tmp_path: Path) -> Non
     assert "A. dark" in text
     assert (answer.frames, answer.heard_s) == (0, 0.0), "percepts only"
     assert {line["kind"] for line in record.timeline if line["type"] == "percept"} >= {"scene", "prosody"}
+
+
+def test_a_thought_is_kept_and_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    class Reasoner(Reader):
+        def session(self) -> Reasoner:
+            return self
+
+        async def decide(self, window: ContextWindow, /) -> AsyncIterator[Step]:  # type: ignore[override]
+            yield Thought(text="It grew light.")
+            yield Thought(text="So B.")
+            yield Speak(text="B", reason="It grew light.")
+
+    film(tmp_path / "a.mp4", [40] * 20 + [200] * 20)
+    (answer,) = play(tmp_path, "a.mp4", policy=Reasoner()).answers
+    assert (answer.raw, answer.thought, answer.reason) == ("B", "It grew light. So B.", "It grew light.")
+    assert answer.answer_s == pytest.approx(0.15, abs=0.001), "each step is one piece of work"
 
 
 def test_the_same_item_twice_is_the_same_record(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from policy.decision import Express, Speak, Step, Thought, Wait
 from policy.guard import Withheld
 from policy.omni.memory import Memory
 from policy.omni.store import Fixed
+from policy.reel import Sight, Sound
 from tests.omni.calls import in_one_pass
 from tests.policy.windows import talk
 
@@ -164,8 +165,10 @@ def test_after_reading_along_only_the_tail_is_read(policy_: Omni, monkeypatch: p
     assert tail < along
 
 
-def test_heard_words_and_not_planned_ones_remain(policy_: Omni) -> None:
+def test_heard_words_and_not_planned_ones_remain(policy_: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a reply that was cut off, the next answer is that of a call in which only the heard words were read."""
+    for kind in (Sight, Sound):
+        monkeypatch.setattr(kind, "release", lambda medium: None)  # the one pass reads them again
 
     async def ask() -> None:
         session = policy_.session()
@@ -192,6 +195,20 @@ def test_heard_words_and_not_planned_ones_remain(policy_: Omni) -> None:
         assert "assistant\nThat sounds —\n<|im_end|>" in spelled
         assert spelled.count("<|im_start|>assistant") == 2  # what was heard, and what is asked for
         assert [type(step) for step in after]
+        await session.close()
+
+    asyncio.run(ask())
+
+
+def test_media_are_let_go_once_they_are_read(policy_: Omni) -> None:
+    async def ask() -> None:
+        session = policy_.session()
+        await session.prepare(with_media(talk(LONG, face="sad"), 8.0))
+        media = [piece for piece in session._memory._pieces if isinstance(piece, Sight | Sound)]
+        assert len(media) == 9
+        for medium in media:
+            with pytest.raises(RuntimeError, match="read and let go"):
+                _ = medium.held
         await session.close()
 
     asyncio.run(ask())

@@ -13,7 +13,7 @@ from perception.context import ContextWindow
 from perception.percept import EXPRESSION
 from perception.timebase import SECOND
 from policy.backends import Policy
-from policy.decision import Decision, Express, Speak, Wait
+from policy.decision import Express, Speak, Step, Thought, Wait
 from tests.policy.windows import percept, talk
 
 MODULES = sorted(p.stem for p in Path(policy.backends.__file__).parent.glob("*.py") if p.stem != "__init__")
@@ -34,7 +34,7 @@ def policy_(request: pytest.FixtureRequest) -> Policy:
     return found
 
 
-async def answer(policy_: Policy, window: ContextWindow, *, prepare: bool = False) -> list[Decision]:
+async def answer(policy_: Policy, window: ContextWindow, *, prepare: bool = False) -> list[Step]:
     session = policy_.session()
     if prepare:
         await session.prepare(window)
@@ -48,6 +48,7 @@ def test_a_look_comes_before_the_words(policy_: Policy) -> None:
     assert isinstance(found[0], Express)
     assert any(isinstance(d, Speak) for d in found)
     for decision in found:
+        assert not isinstance(decision, Thought)
         assert decision.reason
         assert 0.0 <= decision.confidence <= 1.0
         assert any(p.kind == EXPRESSION for p in decision.evidence)
@@ -88,7 +89,7 @@ def test_calls_do_not_see_each_other(policy_: Policy) -> None:
         for session, window in zip(sessions, windows, strict=True):
             await session.prepare(window)
 
-        async def collect(index: int) -> list[Decision]:
+        async def collect(index: int) -> list[Step]:
             return [d async for d in sessions[index].decide(windows[index])]
 
         assert list(await asyncio.gather(*map(collect, range(3)))) == alone
@@ -122,7 +123,7 @@ def test_cancelling_in_the_middle_leaves_the_session_usable(policy_: Policy) -> 
         window = talk(LONG, face="sad")
         whole = await answer(policy_, window)
 
-        async def collect() -> list[Decision]:
+        async def collect() -> list[Step]:
             return [d async for d in session.decide(window)]
 
         for after in (0.0, 0.02, 0.15, 0.6):

@@ -188,6 +188,48 @@ def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None
     assert "stay with the feeling" in v.page.inner_text("#why .earlier")
 
 
+def test_who_speaks_is_told_and_a_fall_kindly(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    agent = {"policy": "omni", "minds": ["omni", "compact"], "speaks": "omni", "voice": "hibari", "workers": []}
+    fields = {"call": "c1", "consent": True, "senses": None, "microphone": True, "camera": True, "push_to_talk": False}
+    v.server.tell("state", **fields, agent=agent)
+
+    def decide(reply: int, mind: str, text: str) -> None:
+        because = {"reason": f"{mind} says so.", "confidence": 1, "evidence": [], "emotion": "warm", "mind": mind}
+        more = {"action": "speak", "strategy": "other", "text": text, "tone": "soft"}
+        v.server.tell("decision", at=reply, cue="end_of_turn", reply=reply, **because, **more)
+        until(v.page, f"rapport.mind === '{mind}' && rapport.lastDecision.reply === {reply}")
+
+    v.server.tell("thought", at=1, reply=1, mind="omni", text="They look <b>sad</b>.")
+    v.server.tell("thought", at=1, reply=1, mind="omni", text="A loss.")
+    decide(1, "omni", "I am sorry.")
+    assert v.page.inner_text("#why .badge.mind") == "mind: omni"
+    v.page.click("#why .thought summary")
+    assert v.page.inner_text("#why .thought p") == "They look <b>sad</b>. A loss."
+    assert v.page.evaluate("[rapport.thoughts.length, rapport.decisions.length]") == [2, 1]
+    assert v.page.evaluate("rapport.notices") == []
+
+    decide(2, "compact", "I hear you.")
+    assert v.page.inner_text("#why .line >> nth=0 >> .badge.mind") == "mind: compact"
+    assert "Speaking with the small mind for now" in v.page.inner_text("#notices .notice.calm")
+    until(v.page, "document.querySelector('#announcer').textContent.includes('small mind')")
+    assert v.page.evaluate("document.querySelector('#alarm').textContent") == "", "nobody has to act"
+    v.shot("another mind")
+    v.page.click("#notices [aria-label=Dismiss]")
+    decide(3, "compact", "Go on.")
+    assert v.page.evaluate("rapport.notices") == [], "it is said once"
+    decide(4, "omni", "I am back.")
+    decide(5, "compact", "Again.")
+    assert v.page.evaluate("rapport.notices") == ["mind"]
+    decide(6, "omni", "I am back.")
+    assert v.page.evaluate("rapport.notices") == []
+    v.page.click("#settings-open")
+    about = " ".join(v.page.inner_text("#about").split())
+    assert "Minds omni, compact" in about
+    assert "Speaks omni" in about
+
+
 def test_timing_splits_the_way_to_the_first_sound(visit: Open) -> None:
     v = visit()
     v.begin()

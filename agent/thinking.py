@@ -1,0 +1,79 @@
+"""What a call hears from what thinks for it: a policy, or several minds behind one another (:mod:`agent.minds`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from perception.context import ContextWindow
+from policy.decision import Step
+from policy.form import Garbled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fell:
+    """A mind gave up its reply; told between the steps, so that it can be recorded in order.
+
+    Attributes:
+        mind: its name.
+        why: ``late`` (no decision in time), ``stalled`` (it stopped in the middle), ``silent`` (it ended without a
+            decision), or ``failed`` (it raised).
+        error: the kind of the exception and never its words, which may quote somebody; ``""`` where there was none.
+        next: the mind that is asked instead; ``""`` where something was said already, or nobody is left.
+    """
+
+    mind: str
+    why: str
+    error: str = ""
+    next: str = ""
+
+
+Told = Step | Fell
+"""What a call hears from what thinks for it."""
+
+
+class Thinking(Protocol):
+    """One call's share of what thinks for it; every :class:`policy.backends.Session` is one."""
+
+    async def prepare(self, window: ContextWindow, /) -> None:
+        """Take in what is known so far; say nothing."""
+        ...
+
+    def decide(self, window: ContextWindow, /) -> AsyncIterator[Told]:
+        """Answer ``window.cue``."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the call held."""
+        ...
+
+
+class Thinker(Protocol):
+    """What thinks for all calls: a :class:`policy.backends.Policy`, or :class:`Minds`."""
+
+    @property
+    def name(self) -> str:
+        """As shown on the page and in metrics."""
+        ...
+
+    def session(self) -> Thinking:
+        """Begin a call."""
+        ...
+
+    def close(self) -> None:
+        """Free weights and threads."""
+        ...
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of an exception without its words, such as ``ApiError (busy)``."""
+    kind = getattr(error, "kind", "")
+    return f"{type(error).__name__} ({kind})" if isinstance(kind, str) and kind else type(error).__name__
+
+
+def told_of(error: BaseException) -> Mapping[str, Any]:
+    """Return an exception for the log: its words under ``pii.`` where they may quote what a model wrote."""
+    quotes = any(isinstance(found, Garbled) for found in (error, error.__cause__, error.__context__))
+    quotes = quotes or getattr(error, "kind", "") == "garbled"
+    return {"kind": kind_of(error), "pii.error" if quotes else "error": str(error)}
