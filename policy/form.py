@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -18,6 +19,7 @@ from policy.cues import cues_of
 from policy.decision import EMOTIONS, STRATEGIES, TONES, Backchannel, Express, Speak, Step, Thought, Wait
 from policy.parse import Clauses
 from policy.prompt import quoted
+from policy.words import load_table
 
 ACTIONS: Final = ("speak", "backchannel", "express", "wait")
 
@@ -27,6 +29,8 @@ _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "emotion": EMOTIONS,
     "tone": TONES,
 }
+_SOUND: Final = "mm-hm"
+
 MOST_CHARACTERS: Final = 240
 """Of the words of a reply: about forty words, what can be listened to in one go."""
 
@@ -218,7 +222,8 @@ class Form:
             if closed and not self._said:
                 raise Garbled("it wants to speak, and has no words")
         elif closed and action == "backchannel":
-            yield Backchannel(token=words.strip()[:24] or "mm-hm", **because)
+            # The gate judges sentences; a sound is one of those that are known.
+            yield Backchannel(token=words.strip() if words.strip() in _sounds() else _SOUND, **because)
         elif closed and action == "wait":
             yield Wait(**because)
 
@@ -232,6 +237,11 @@ class Form:
         """The end of the thought, or where there is none what was asked to be weighed."""
         sentences = [part.strip() for part in self._thought.replace("\n", ". ").split(". ") if part.strip()]
         return sentences[-1][:200] if sentences else "The model weighed face, voice and words together."
+
+
+@cache
+def _sounds() -> frozenset[str]:
+    return frozenset(token for tokens in load_table("replies")["backchannel"].values() for token in tokens)
 
 
 def _gesture(found: Mapping[str, Any]) -> str:

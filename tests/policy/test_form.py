@@ -57,6 +57,7 @@ def test_the_face_and_the_first_sentence_come_while_the_rest_is_written() -> Non
         ({"action": "wait", "words": ""}, [Wait]),
         ({"action": "backchannel", "words": "mm-hm"}, [Backchannel]),
         ({"action": "backchannel", "words": ""}, [Backchannel]),
+        ({"action": "backchannel", "words": "how dare you"}, [Backchannel]),
         ({"action": "express", "words": ""}, [Express]),
     ],
 )
