@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -18,18 +18,15 @@ from policy.api_events import Delta
 from policy.api_messages import Scribe, Written, json_bytes, weigh
 from policy.api_reading import Reader, closing, constraint
 from policy.choosing import evidence_of
-from policy.decision import Backchannel, Speak, Step
+from policy.decision import Speak, Step
 from policy.form import SYSTEM
 from policy.guard import Guard, Withheld
 from policy.prompt import AGENT, Line, Question, question_of
 from policy.reel import Part, Reel, Sampling
-from policy.words import load_table
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-_SOUND: Final = "mm-hm"
 
 _NOT_ABOUT_MEDIA: Final = frozenset({401, 403, 429})
 """Refusals that have nothing to do with media that are named by their hash."""
@@ -140,10 +137,7 @@ class ApiSession:
                             raise
                         return
                     said.append(step.text)
-                if isinstance(step, Backchannel) and step.token not in _sounds():
-                    yield replace(step, token=_SOUND)
-                else:
-                    yield step
+                yield step
 
     async def close(self) -> None:
         """Forget the call."""
@@ -256,9 +250,3 @@ class ApiSession:
         # The messages hold megabytes of media that are JSON already.
         body = json_bytes(rest)[:-1] + b',"messages":' + written.messages + b"}"
         return written, Request(body=body, sent=written.texts, limits=limits, retries=retries)
-
-
-@cache
-def _sounds() -> frozenset[str]:
-    """Return the sounds of listening that are known; the gate judges sentences, and these are none."""
-    return frozenset(token for tokens in load_table("replies")["backchannel"].values() for token in tokens)
