@@ -209,7 +209,8 @@ class _Desk:
 
     async def status(self, request: Request) -> Response:
         state = "ready" if self._door.open_to else "busy"
-        return JSONResponse({"status": state, "transports": ["webrtc"]})
+        found = {"status": state, "transports": ["webrtc"], "sends_to": self._runtime.sends_to()}
+        return JSONResponse(found)
 
     async def alive(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")

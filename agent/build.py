@@ -166,6 +166,12 @@ class Runtime:
             **(self.parts.policy.about() if isinstance(self.parts.policy, Minds) else {}),
         }
 
+    def sends_to(self) -> list[str]:
+        """Return the names of other machines that are sent words, sound or pictures; none for embedded minds."""
+        policy = self.parts.policy
+        minds = policy.loaded() if isinstance(policy, Minds) else [policy]
+        return sorted({host for mind in minds if (host := str(getattr(mind, "sends_to", "")))})
+
     def __enter__(self) -> Runtime:
         return self
 

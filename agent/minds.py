@@ -17,6 +17,7 @@ import structlog
 
 from agent.clock import Clock, SystemClock
 from agent.minds_session import Candidate, MindsSession, Patience
+from agent.thinking import Thinker
 from perception.timebase import SECOND
 
 __all__ = ["Candidate", "Minds", "Patience"]
@@ -80,6 +81,10 @@ class Minds:
                     self._loading = ThreadPoolExecutor(1, thread_name_prefix="load-mind")
                 self._loading.submit(self._load_again, mind)
         return MindsSession(self.chain, self.patience)
+
+    def loaded(self) -> list[Thinker]:
+        """Return the minds that are there, the best first."""
+        return [mind.loaded for mind in self.chain if mind.loaded is not None]
 
     def about(self) -> dict[str, Any]:
         """Return which minds there are, which is the first that can speak, and why another cannot."""

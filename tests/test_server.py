@@ -186,7 +186,7 @@ def test_the_small_answers() -> None:
             started = (await h.http.post("/start", json={"transport": "webrtc"})).json()
             assert len(started["sessionId"]) >= 16
             assert started["iceConfig"] == {"iceServers": []}
-            assert (await h.http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"]}
+            assert (await h.http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"], "sends_to": []}
             assert (await h.http.get("/livez")).status_code == 200
             ready = await h.http.get("/readyz")
             assert ready.status_code == 200

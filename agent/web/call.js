@@ -83,8 +83,20 @@ class Call {
     addEventListener("pagehide", () => this.bye());
     addEventListener("pageshow", ({ persisted }) => persisted && this.link && this.over("ended"));
     for (const id of ["place-name", "fact-host"]) text($(id), location.host || "this machine");
+    this.tellWhere();
     const missing = obstacle();
     if (missing) this.impossible(missing);
+  }
+
+  /** Before anybody consents: whether words and pictures go to another machine as well. */
+  async tellWhere() {
+    const answer = await fetch("status").catch(() => null);
+    const { sends_to: others = [] } = (answer?.ok && (await answer.json().catch(() => null))) || {};
+    if (!others.length) return;
+    text($("fact-other"), others.join(", "));
+    $("fact-here").hidden = true;
+    $("fact-elsewhere").hidden = false;
+    $("place").title = `Words, sound and pictures are also sent to ${others.join(", ")}`;
   }
 
   impossible(name) {

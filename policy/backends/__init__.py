@@ -6,7 +6,8 @@ needs a single function::
     def load(*, resolve: Resolve, **options: Any) -> Policy
 
 One that takes the sound and the pictures of a window itself, and not only what the senses wrote of them, says so with
-``NATIVE = True`` in its module.
+``NATIVE = True`` in its module. One that sends words or media to another machine names it in a property ``sends_to`` of
+its policy, so that the page can say so before anybody consents.
 
 A policy reads no clock and starts no tasks; blocking work runs in an executor that it owns, never in
 the event loop and never in the default executor. The laws, held by ``tests/test_policy_contract.py``:

@@ -40,6 +40,8 @@ NATIVE: Final = True
 
 T = TypeVar("T")
 
+_HERE: Final = frozenset({"localhost", "::1"})
+
 _OWN_FIELDS: Final = frozenset({"messages", "model", "stream", "stream_options"})
 
 
@@ -66,6 +68,12 @@ class OpenAIApi:
     def name(self) -> str:
         """``openai_api``."""
         return "openai_api"
+
+    @property
+    def sends_to(self) -> str:
+        """Name of the machine that is sent words, sound and pictures; ``""`` where it is this one."""
+        host = urlsplit(self.asking.url).hostname or ""
+        return "" if host in _HERE or host.startswith("127.") else host
 
     @property
     def usage(self) -> Usage:

@@ -12,9 +12,11 @@ import pytest
 
 from agent.config import load as load_config
 from agent.models import resolve
+from policy.api_session import Asking
 from policy.backends import openai_api
 from policy.backends.openai_api import OpenAIApi, OptionError
 from policy.decision import Speak
+from policy.guard import Guard
 from tests.openai_server import OpenAIServer
 from tests.policy.windows import talk
 
@@ -96,3 +98,18 @@ def test_it_loads_with_the_sentence_encoder_and_a_key(tmp_path: Path) -> None:
             assert len(server.requests) == 1
         finally:
             policy.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("http://127.0.0.1:8000/v1", ""),
+        ("http://localhost:8000/v1", ""),
+        ("http://[::1]:8000/v1", ""),
+        ("https://gpu.example/v1", "gpu.example"),
+    ],
+)
+def test_it_says_where_words_and_pictures_go(url: str, other: str) -> None:
+    policy = OpenAIApi(Asking(url=url, model="m"), Guard())
+    assert policy.sends_to == other
+    policy.close()

@@ -69,6 +69,7 @@ class FakeServer:
     """One call at a time.
 
     Attributes:
+        sends_to: names of other machines that are sent words and media.
         offers: bodies of the offers, oldest first; ``patches`` those of the trickle requests.
         said: what the page sent over the data channel, parsed (pings as text), oldest first.
         byes: the ``pc_id`` of each beacon.
@@ -76,6 +77,7 @@ class FakeServer:
     """
 
     def __init__(self) -> None:
+        self.sends_to: list[str] = []
         self.offers: list[dict[str, Any]] = []
         self.patches: list[dict[str, Any]] = []
         self.said: list[Any] = []
@@ -93,6 +95,7 @@ class FakeServer:
             Route("/api/offer", self._offer, methods=["POST"]),
             Route("/api/offer", self._trickle, methods=["PATCH"]),
             Route("/api/bye", self._bye, methods=["POST"]),
+            Route("/status", self._status),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
         config = uvicorn.Config(
@@ -122,7 +125,7 @@ class FakeServer:
     def forget(self) -> None:
         """End the call and forget what was received."""
         self._do(self._hang_up())
-        for found in (self.offers, self.patches, self.said, self.byes):
+        for found in (self.sends_to, self.offers, self.patches, self.said, self.byes):
             found.clear()
         self.refusal = None
         self.answers_pings = True
@@ -242,6 +245,9 @@ class FakeServer:
     async def _trickle(self, request: Request) -> Response:
         self._note(self.patches, await request.json())
         return JSONResponse({"status": "success"})
+
+    async def _status(self, request: Request) -> Response:
+        return JSONResponse({"status": "ready", "transports": ["webrtc"], "sends_to": self.sends_to})
 
     async def _bye(self, request: Request) -> Response:
         self._note(self.byes, request.query_params.get("pc_id", ""))

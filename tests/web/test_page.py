@@ -7,6 +7,7 @@ import pytest
 from tests.web import scenes
 from tests.web.browser import until, watch
 from tests.web.conftest import Open
+from tests.web.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -45,6 +46,17 @@ def test_nothing_is_asked_or_sent_before_consent(visit: Open) -> None:
     assert v.server.client_messages("consent") == [{"version": 1, "senses": ALL_NAMES}]
     assert v.server.said[0]["message"] == {"type": "trackStatus", "receiver_index": 0, "enabled": True}
     assert v.server.said[1]["message"] == {"type": "trackStatus", "receiver_index": 1, "enabled": True}
+
+
+def test_another_machine_that_thinks_is_named_before_consent(visit: Open, server: FakeServer) -> None:
+    v = visit()
+    assert v.page.is_visible("#fact-here")
+    assert not v.page.is_visible("#fact-elsewhere")
+    server.sends_to = ["gpu.example"]
+    v.page.reload()
+    v.page.wait_for_selector("#fact-elsewhere:visible")
+    assert "are also sent to gpu.example" in v.page.inner_text("#consent")
+    assert "Nothing goes anywhere else" not in v.page.inner_text("#consent")
 
 
 def test_the_offer_is_the_wire_of_small_webrtc(visit: Open) -> None:
