@@ -17,7 +17,7 @@ from policy.decision import Express, Speak, Step, Thought, Wait
 from tests.policy.windows import percept, talk
 
 MODULES = sorted(p.stem for p in Path(policy.backends.__file__).parent.glob("*.py") if p.stem != "__init__")
-MODES = {"scripted": ["plain"], "compact": ["compact_off", "compact_default", "compact_writing", "compact_first"]}
+MODES = {"scripted": ["plain"], "compact": ["compact_off", "compact_default", "compact_first"]}
 LONG = "My boss shouts at me every single day, in front of everyone, and I can't sleep any more."
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
