@@ -133,6 +133,24 @@ def test_the_curated_line_stands_behind_the_gate(compact_first: Policy, compact_
     assert curated
 
 
+def test_without_an_adapter_the_base_model_writes_behind_the_curated_line(
+    compact_writing: Policy, compact_off: Policy
+) -> None:
+    async def ask(policy: Policy) -> list[str]:
+        session = policy.session()
+        await session.prepare(EXAM)
+        texts = [step.text async for step in session.decide(EXAM) if isinstance(step, Speak)]
+        again = [step.text async for step in session.decide(EXAM) if isinstance(step, Speak)]
+        await session.close()
+        assert again == texts
+        return texts
+
+    curated = asyncio.run(ask(compact_off))
+    written = asyncio.run(ask(compact_writing))
+    assert curated
+    assert written[: len(curated)] == curated
+
+
 def test_off_does_not_load_the_language_model(compact_off: compact.Compact) -> None:
     assert compact_off.mind.writer is None
 
