@@ -72,6 +72,10 @@ class Runtime(Protocol):
         """Return the names of what is loaded."""
         ...
 
+    def sends_to(self) -> list[str]:
+        """Return the names of other machines that are sent words, sound or pictures."""
+        ...
+
 
 def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Starlette:
     """Make the ASGI application.

@@ -218,6 +218,9 @@ class Recorder:
             await transport.close()
             self.ended.set()
 
+    def sends_to(self) -> list[str]:
+        return []
+
     def describe(self) -> dict[str, Any]:
         return {"policy": "echo", "voice": "beep", "workers": ["vad", "face"]}
 
