@@ -89,7 +89,7 @@ class OmniSession:
         """Send what is new through the towers and into the cache."""
         stop = self._reading = Event()
         try:
-            await self._host.work(partial(self._read, self._pieces(window, ends=False), stop))
+            await self._host.work(partial(self._read, window, stop))
         finally:
             stop.set()
 
@@ -108,7 +108,10 @@ class OmniSession:
                     yield decision
                 return
             said: list[str] = []
-            steps = self._steps(window, stop)
+            hurry = Event()
+            time = self._host.manner.think_time / SECOND
+            timer = asyncio.get_running_loop().call_later(time, hurry.set)
+            steps = self._steps(window, stop, hurry)
             try:
                 while (found := await self._host.work(partial(_some, steps))) is not None:
                     for step in found:
@@ -125,6 +128,7 @@ class OmniSession:
                 return
             finally:
                 # Whoever closes or cancels this does not wait for the token that is being written.
+                timer.cancel()
                 stop.set()
                 self._host.later(partial(_end, steps, self._memory))
         finally:
@@ -147,11 +151,12 @@ class OmniSession:
         return len(thinker.layout.encode(part.text)) + 2 if isinstance(part, Line) else thinker.tokens(part)
 
     def _pieces(self, window: ContextWindow, *, ends: bool) -> list[Piece]:
+        """Take the window in. Runs off the loop, as all that reads words or media."""
         return script(self._reel.take(window, ends=ends), self._host.thinker.layout, SYSTEM)
 
-    def _read(self, pieces: Sequence[Piece], stop: Event) -> None:
+    def _read(self, window: ContextWindow, stop: Event) -> None:
         try:
-            self._sync(pieces, stop)
+            self._sync(self._pieces(window, ends=False), stop)
         except Stopped:
             return
 
@@ -168,47 +173,32 @@ class OmniSession:
             self._memory.clear()
             raise
 
-    def _steps(self, window: ContextWindow, stop: Event) -> Iterator[list[Step]]:
-        """Read the tail and write a decision. Runs off the loop, step by step."""
+    def _steps(self, window: ContextWindow, stop: Event, hurry: Event) -> Iterator[list[Step]]:
+        """Read the tail and write a decision, step by step. Runs off the loop."""
         host, layout = self._host, self._host.thinker.layout
         manner = host.manner
         text = request(window, think=manner.thinks, enhanced=manner.enhanced)
-        pieces = [*self._pieces(window, ends=True), asking(layout, text)]
-        hurry = Event()
-        timer = None
+        self._sync([*self._pieces(window, ends=True), asking(layout, text)], stop)
+        answer = self._memory.write()
+        form = Form(window, thinks=manner.thinks)
         if manner.thinks:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(manner.think_time / SECOND, hurry.set)
-
-        def steps() -> Iterator[list[Step]]:
-            try:
-                self._sync(pieces, stop)
-                answer = self._memory.write()
-                form = Form(window, thinks=manner.thinks)
-                if manner.thinks:
-                    for piece in writing.think(answer, layout, stop, hurry, manner.think_tokens):
-                        yield form.push(piece)
-                surest = 1.0
-                for piece, sure in writing.decide(answer, layout, host.grammar, stop):
-                    if not form.decided:
-                        surest = form.confidence = surest * sure
-                    yield form.push(piece)
-                yield form.finish()
-            finally:
-                if timer is not None:
-                    timer.cancel()
-
-        return steps()
+            for piece in writing.think(answer, layout, stop, hurry, manner.think_tokens):
+                yield form.push(piece)
+        surest = 1.0
+        for piece, sure in writing.decide(answer, layout, host.grammar, stop):
+            if not form.decided:
+                surest = form.confidence = surest * sure
+            yield form.push(piece)
+        yield form.finish()
 
     async def _answer(self, window: ContextWindow, stop: Event) -> Speak:
         """Answer a question in the form that it names, in the model's own words."""
         layout, manner = self._host.thinker.layout, self._host.manner
-        pieces = [*self._pieces(window, ends=True), asking(layout, "")]
         question = question_of(window)
         most = THOUGHT if question is not None and "<think>" in question.text else manner.answer_tokens
 
         def written() -> str:
-            self._sync(pieces, stop)
+            self._sync([*self._pieces(window, ends=True), asking(layout, "")], stop)
             return "".join(writing.answer(self._memory.write(), layout, stop, most))
 
         try:
