@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +25,8 @@ from policy.omni.memory import Memory
 from policy.omni.store import Fixed
 from policy.reel import Sight, Sound
 from tests.omni.calls import in_one_pass
+from tests.policy import laws
+from tests.policy.laws import answer
 from tests.policy.windows import talk
 
 LONG = "My boss shouts at me every single day, in front of everyone, and I can't sleep any more."
@@ -69,15 +70,6 @@ def with_media(window: ContextWindow, seconds: float, seed: int = 0) -> ContextW
     return replace(window, audio=audio, frames=frames, end=max(window.end, round(seconds * SECOND)))
 
 
-async def answer(policy_: Omni, window: ContextWindow, *, prepare: bool = False) -> list[Step]:
-    session = policy_.session()
-    if prepare:
-        await session.prepare(window)
-    found = [step async for step in session.decide(window)]
-    await session.close()
-    return found
-
-
 def test_a_look_comes_before_the_words(policy_: Omni) -> None:
     found = asyncio.run(answer(policy_, with_media(talk(LONG, face="sad"), 5.0)))
     assert isinstance(found[0], Express)
@@ -99,19 +91,8 @@ def test_thoughts_come_first_and_are_never_spoken(thinking: Omni) -> None:
 
 
 def test_the_same_window_gives_the_same_decisions(policy_: Omni) -> None:
-    async def ask() -> None:
-        window = with_media(talk("Hello.", "Hi. What's on your mind?", LONG, face="sad", voice="trembling"), 8.0)
-        first = await answer(policy_, window)
-        assert await answer(policy_, window) == first
-        assert await answer(policy_, window, prepare=True) == first
-        session = policy_.session()
-        for _ in range(2):
-            assert [step async for step in session.decide(window)] == first
-        await session.prepare(talk(LONG, "Other.", "Words."))
-        assert [step async for step in session.decide(window)] == first
-        await session.close()
-
-    asyncio.run(ask())
+    window = with_media(talk("Hello.", "Hi. What's on your mind?", LONG, face="sad", voice="trembling"), 8.0)
+    asyncio.run(laws.the_same_window_gives_the_same_decisions(policy_, window, talk(LONG, "Other.", "Words.")))
 
 
 def test_sound_and_pictures_change_the_answer(policy_: Omni) -> None:
@@ -124,21 +105,8 @@ def test_sound_and_pictures_change_the_answer(policy_: Omni) -> None:
 
 
 def test_calls_do_not_see_each_other(policy_: Omni) -> None:
-    async def ask() -> None:
-        windows = [talk(LONG), with_media(talk("My mum died in March.", face="sad"), 4.0), talk("Thanks, bye.")]
-        alone = [await answer(policy_, window) for window in windows]
-        sessions = [policy_.session() for _ in windows]
-        for session, window in zip(sessions, windows, strict=True):
-            await session.prepare(window)
-
-        async def collect(index: int) -> list[Step]:
-            return [step async for step in sessions[index].decide(windows[index])]
-
-        assert list(await asyncio.gather(*map(collect, range(3)))) == alone
-        for session in sessions:
-            await session.close()
-
-    asyncio.run(ask())
+    windows = [talk(LONG), with_media(talk("My mum died in March.", face="sad"), 4.0), talk("Thanks, bye.")]
+    asyncio.run(laws.calls_do_not_see_each_other(policy_, windows))
 
 
 def test_after_reading_along_only_the_tail_is_read(policy_: Omni, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,49 +184,13 @@ def test_media_are_let_go_once_they_are_read(policy_: Omni) -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_closing_the_iterator_stops_the_work_within_100_ms(thinking: Omni, steps: int) -> None:
-    async def ask() -> float:
-        session = thinking.session()
-        window = with_media(talk(LONG, face="sad"), 6.0)
-        await session.prepare(window)
-        stream = session.decide(window)
-        for _ in range(steps):
-            await anext(stream, None)
-        began = time.perf_counter()
-        await stream.aclose()  # type: ignore[attr-defined]
-        took = time.perf_counter() - began
-        await session.close()
-        return took
-
-    assert asyncio.run(ask()) < 0.1
+    asyncio.run(laws.closing_stops_at_once(thinking, with_media(talk(LONG, face="sad"), 6.0), steps))
 
 
 @pytest.mark.slow
 def test_cancelling_in_the_middle_leaves_the_session_usable(thinking: Omni) -> None:
-    async def ask() -> None:
-        session = thinking.session()
-        window = with_media(talk(LONG, face="sad"), 4.0)
-        whole = await answer(thinking, window)
-
-        async def collect() -> list[Step]:
-            return [step async for step in session.decide(window)]
-
-        for after in (0.0, 0.02, 0.1, 0.3):
-            task = asyncio.ensure_future(collect())
-            await asyncio.wait([task], timeout=after)
-            began = time.perf_counter()
-            task.cancel()
-            await asyncio.wait([task])
-            assert time.perf_counter() - began < 0.1
-        assert await collect() == whole
-        later = with_media(window, 8.0)
-        preparing = asyncio.ensure_future(session.prepare(later))
-        await asyncio.wait([preparing], timeout=0.01)
-        preparing.cancel()
-        await asyncio.wait([preparing])
-        assert [step async for step in session.decide(later)] == await answer(thinking, later)
-        await session.close()
-
-    asyncio.run(ask())
+    window, after = with_media(talk(LONG, face="sad"), 4.0), (0.0, 0.02, 0.1, 0.3)
+    asyncio.run(laws.cancelling_leaves_the_session_usable(thinking, window, with_media(window, 8.0), after))
 
 
 def test_danger_greeting_and_silence_ask_no_model(policy_: Omni) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,9 @@ from perception.context import ContextWindow
 from perception.percept import EXPRESSION
 from perception.timebase import SECOND
 from policy.backends import Policy
-from policy.decision import Express, Speak, Step, Thought, Wait
+from policy.decision import Express, Speak, Thought, Wait
+from tests.policy import laws
+from tests.policy.laws import answer
 from tests.policy.windows import percept, talk
 
 MODULES = sorted(p.stem for p in Path(policy.backends.__file__).parent.glob("*.py") if p.stem != "__init__")
@@ -31,15 +32,6 @@ def test_every_backend_that_can_run_here_is_held_to_the_laws() -> None:
 @pytest.fixture(params=[mode for modes in MODES.values() for mode in modes])
 def policy_(request: pytest.FixtureRequest) -> Policy:
     found: Policy = request.getfixturevalue(request.param)
-    return found
-
-
-async def answer(policy_: Policy, window: ContextWindow, *, prepare: bool = False) -> list[Step]:
-    session = policy_.session()
-    if prepare:
-        await session.prepare(window)
-    found = [decision async for decision in session.decide(window)]
-    await session.close()
     return found
 
 
@@ -66,92 +58,23 @@ def test_there_is_always_a_decision(policy_: Policy) -> None:
 
 
 def test_the_same_window_gives_the_same_decisions(policy_: Policy) -> None:
-    async def ask() -> None:
-        window = talk("Hello.", "Hi. What's on your mind?", LONG, face="sad", voice="trembling")
-        first = await answer(policy_, window)
-        assert await answer(policy_, window) == first
-        assert await answer(policy_, window, prepare=True) == first
-        session = policy_.session()
-        for _ in range(2):
-            assert [d async for d in session.decide(window)] == first
-        await session.prepare(talk(LONG, "Other.", "Words."))
-        assert [d async for d in session.decide(window)] == first
-        await session.close()
-
-    asyncio.run(ask())
+    window = talk("Hello.", "Hi. What's on your mind?", LONG, face="sad", voice="trembling")
+    asyncio.run(laws.the_same_window_gives_the_same_decisions(policy_, window, talk(LONG, "Other.", "Words.")))
 
 
 def test_calls_do_not_see_each_other(policy_: Policy) -> None:
-    async def ask() -> None:
-        windows = [talk(LONG), talk("My mum died in March.", face="sad"), talk("Thanks, bye.")]
-        alone = [await answer(policy_, window) for window in windows]
-        sessions = [policy_.session() for _ in windows]
-        for session, window in zip(sessions, windows, strict=True):
-            await session.prepare(window)
-
-        async def collect(index: int) -> list[Step]:
-            return [d async for d in sessions[index].decide(windows[index])]
-
-        assert list(await asyncio.gather(*map(collect, range(3)))) == alone
-        for session in sessions:
-            await session.close()
-
-    asyncio.run(ask())
+    windows = [talk(LONG), talk("My mum died in March.", face="sad"), talk("Thanks, bye.")]
+    asyncio.run(laws.calls_do_not_see_each_other(policy_, windows))
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_closing_the_iterator_stops_the_work_within_100_ms(policy_: Policy, steps: int) -> None:
-    async def ask() -> float:
-        session = policy_.session()
-        window = talk(LONG, face="sad")
-        await session.prepare(window)
-        stream = session.decide(window)
-        for _ in range(steps):
-            await anext(stream, None)
-        began = time.perf_counter()
-        await stream.aclose()  # type: ignore[attr-defined]
-        took = time.perf_counter() - began
-        await session.close()
-        return took
-
-    assert asyncio.run(ask()) < 0.1
+    asyncio.run(laws.closing_stops_at_once(policy_, talk(LONG, face="sad"), steps))
 
 
 def test_cancelling_in_the_middle_leaves_the_session_usable(policy_: Policy) -> None:
-    async def ask() -> None:
-        session = policy_.session()
-        window = talk(LONG, face="sad")
-        whole = await answer(policy_, window)
-
-        async def collect() -> list[Step]:
-            return [d async for d in session.decide(window)]
-
-        for after in (0.0, 0.02, 0.15, 0.6):
-            task = asyncio.ensure_future(collect())
-            await asyncio.wait([task], timeout=after)
-            began = time.perf_counter()
-            task.cancel()
-            await asyncio.wait([task])
-            assert time.perf_counter() - began < 0.1
-        assert await collect() == whole
-        await session.close()
-
-    asyncio.run(ask())
-
-
-def test_preparing_may_be_cancelled_and_says_nothing(policy_: Policy) -> None:
-    async def ask() -> None:
-        session = policy_.session()
-        window = talk(LONG, face="sad")
-        whole = await answer(policy_, window)
-        task = asyncio.ensure_future(session.prepare(window))
-        await asyncio.wait([task], timeout=0.01)
-        task.cancel()
-        await asyncio.wait([task])
-        assert [d async for d in session.decide(window)] == whole
-        await session.close()
-
-    asyncio.run(ask())
+    window = talk(LONG, face="sad")
+    asyncio.run(laws.cancelling_leaves_the_session_usable(policy_, window, window, (0.0, 0.02, 0.15, 0.6)))
 
 
 def test_a_long_call_repeats_nothing_soon(policy_: Policy) -> None:
