@@ -11,13 +11,13 @@
 ==========================================  ===========================================================
 
 What is refused is answered by ``application/problem+json`` (RFC 9457) with the reason, and leaves nothing
-behind.
+behind. Where others than this machine can reach it, every new call needs a join token (:mod:`agent.doors`), as
+``Authorization: Bearer``, as ``?token=`` or in the body of the offer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import mimetypes
 import secrets
 import signal
@@ -33,30 +33,26 @@ from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import agent
+from agent.answers import HANDLERS, Headers
 from agent.clock import SystemClock
-from agent.config import Config, ServerConfig
+from agent.config import Config
+from agent.doors import Admission, among, is_loopback, is_public, key_of
 from agent.metrics import Metrics, watch_loop
+from agent.server_options import ServerConfig
 from agent.transports import Transport
 from agent.transports.webrtc import Bye, Offer, Refused, Trickle, WebRtcDoor, load
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Permissions-Policy": "camera=(self), microphone=(self), autoplay=(self)",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+_BODY_S: Final = 5.0
+_CONNECTIONS: Final = 512
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -76,6 +72,10 @@ class Runtime(Protocol):
         """Return the names of other machines that are sent words, sound or pictures."""
         ...
 
+    def watch(self, told: Callable[[str], None], /) -> None:
+        """Let ``told`` take the outcomes of the operator's webhook."""
+        ...
+
 
 def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Starlette:
     """Make the ASGI application.
@@ -84,13 +84,22 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         runtime: holds the calls.
         config: its ``server`` part is read here.
         door: takes the offers; by default one as the configuration says.
+
+    Raises:
+        agent.config.ConfigError: others can reach it and there is no key, or the key cannot be used.
     """
     server = config.server
     metrics = Metrics()
+    admission = Admission(server, SystemClock())
     door = door or webrtc_door(server)
     door.about = runtime.describe()
     door.watch = metrics.observe
-    desk = _Desk(door, runtime, server, metrics)
+    runtime.watch(metrics.delivered)
+    desk = _Desk(door, runtime, server, metrics, admission)
+
+    def late(seconds: float) -> None:
+        metrics.lag.observe(seconds)
+        admission.load.observe(seconds)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -98,7 +107,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         async with asyncio.TaskGroup() as group:
             tasks = (
                 group.create_task(door.open(runtime.answer), name="door"),
-                group.create_task(watch_loop(metrics, SystemClock()), name="loop lag"),
+                group.create_task(watch_loop(late, SystemClock()), name="loop lag"),
             )
             yield
             for task in tasks:
@@ -119,7 +128,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         Route("/metrics", desk.numbers),
         Mount("/", StaticFiles(directory=Path(agent.__file__).parent / "web", html=True)),
     ]
-    middleware = [Middleware(_Headers)]
+    middleware = [Middleware(Headers)]
     if server.allowed_origins:
         middleware.append(
             Middleware(
@@ -130,8 +139,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
                 expose_headers=["retry-after"],
             )
         )
-    handlers: dict[Any, Callable[..., Any]] = {Refused: _refused, ClientDisconnect: _left}
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
 def webrtc_door(server: ServerConfig) -> WebRtcDoor:
@@ -139,8 +147,11 @@ def webrtc_door(server: ServerConfig) -> WebRtcDoor:
     return load(
         consent="given" if server.consent == "given" else "required",
         max_calls=server.max_calls,
+        calls_per_label=server.calls_per_label,
+        calls_per_address=server.calls_per_address,
         ice_servers=server.ice_servers,
-        loopback=_is_loopback(server.host),
+        loopback=is_loopback(server.host),
+        private=not is_public(server),
     )
 
 
@@ -154,6 +165,7 @@ def serve(config: Config) -> None:
     from agent import build
 
     server = config.server
+    key_of(server)  # whether it may open is told before anything heavy is loaded
     with build.runtime(config) as runtime:
         application = app(runtime, config)
         # uvicorn raises the signal again once it has shut down; by then it has been obeyed.
@@ -168,6 +180,9 @@ def serve(config: Config) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=bool(server.trusted_proxies),
+            forwarded_allow_ips=list(server.trusted_proxies),
+            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=5,
             timeout_keep_alive=10,
             h11_max_incomplete_event_size=MAX_BODY,
@@ -177,23 +192,35 @@ def serve(config: Config) -> None:
 class _Desk:
     """The handlers."""
 
-    def __init__(self, door: WebRtcDoor, runtime: Runtime, server: ServerConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, door: WebRtcDoor, runtime: Runtime, server: ServerConfig, metrics: Metrics, admission: Admission
+    ) -> None:
         self._door = door
         self._runtime = runtime
         self._server = server
         self._metrics = metrics
+        self._admission = admission
 
     async def offer(self, request: Request) -> Response:
         try:
-            self._check_origin(request)
-            self._check_json(request)
-            self._door.about = self._runtime.describe()  # which mind can speak may have changed
-            answer = await self._door.offer(await _body(request, Offer))
+            answer = await self._offer(request)
         except Refused as error:
             self._metrics.offers.labels(str(error.status)).inc()
             raise
         self._metrics.offers.labels("200").inc()
         return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+    async def _offer(self, request: Request) -> dict[str, str]:
+        self._check_origin(request)
+        self._check_json(request)
+        address = _address(request)
+        self._admission.step(address)
+        body = await _body(request, Offer)
+        self._door.about = self._runtime.describe()  # which mind can speak may have changed
+        if self._door.knows(body.pc_id):
+            return await self._door.offer(body)
+        with self._admission.enter(_token(request) or body.token, address) as visitor:
+            return await self._door.offer(body, visitor)
 
     async def trickle(self, request: Request) -> Response:
         self._check_origin(request)
@@ -208,11 +235,13 @@ class _Desk:
 
     async def start(self, request: Request) -> Response:
         self._check_origin(request)
+        self._admission.step(_address(request))
+        self._admission.check(_token(request))
         servers = [{"urls": [url]} for url in self._server.ice_servers]
         return JSONResponse({"sessionId": secrets.token_hex(16), "iceConfig": {"iceServers": servers}})
 
     async def status(self, request: Request) -> Response:
-        state = "ready" if self._door.open_to else "busy"
+        state = "ready" if self._room else "busy"
         found = {"status": state, "transports": ["webrtc"], "sends_to": self._runtime.sends_to()}
         return JSONResponse(found)
 
@@ -220,13 +249,25 @@ class _Desk:
         return PlainTextResponse("ok\n")
 
     async def ready(self, request: Request) -> Response:
-        room = self._door.open_to
-        found = {"ready": room > 0, "calls": self._door.calls, "room": room, "agent": self._runtime.describe()}
+        room = self._room
+        found: dict[str, Any] = {"ready": room > 0}
+        if self._is_operator(request):
+            more = {"calls": self._door.calls, "room": room, "lag_s": round(self._admission.load.lag_s, 3)}
+            found |= more | {"agent": self._runtime.describe()}
         return JSONResponse(found, status_code=200 if room else 503)
 
     async def numbers(self, request: Request) -> Response:
+        if not self._is_operator(request):
+            raise Refused(403, "only the networks of server.operators may read this")
         self._metrics.calls.set(self._door.calls)
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
+
+    @property
+    def _room(self) -> int:
+        return 0 if self._admission.load.heavy else self._door.open_to
+
+    def _is_operator(self, request: Request) -> bool:
+        return not self._admission.guarded or among(_address(request), self._server.operators)
 
     def _check_origin(self, request: Request) -> None:
         """Let only the own page call, and those that the configuration names; programs send no Origin."""
@@ -237,7 +278,7 @@ class _Desk:
         if urlsplit(origin).netloc != host:
             raise Refused(403, f"pages of {origin[:128]} may not call; see server.allowed_origins")
         # A name that was made to point here (DNS rebinding) is its own origin and yet a stranger's page.
-        if _is_loopback(self._server.host) and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if is_loopback(self._server.host) and not is_loopback(urlsplit(f"//{host}").hostname or ""):
             raise Refused(403, f"this server is reached as localhost, not as {host[:128]}; see server.allowed_origins")
 
     def _check_json(self, request: Request) -> None:
@@ -250,15 +291,19 @@ async def _body(request: Request, model: type[M]) -> M:
     """Read and check a body.
 
     Raises:
-        Refused: it is too long, no JSON, or not what ``model`` wants.
+        Refused: it is too long or too slow, no JSON, or not what ``model`` wants.
     """
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise Refused(413, f"the body has more than {MAX_BODY} bytes")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_BODY:
+                    raise Refused(413, f"the body has more than {MAX_BODY} bytes")
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(408, f"the body did not come within {_BODY_S:g} s") from None
     try:
         return model.model_validate_json(b"".join(parts))
     except ValidationError as error:
@@ -267,57 +312,13 @@ async def _body(request: Request, model: type[M]) -> M:
         raise Refused(400, f"{where}: {first['msg']}" if where else str(first["msg"])) from None
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
-    reason = str(error)
-    titles = {400: "Bad request", 403: "Forbidden", 404: "Not found", 413: "Too large", 415: "Wrong type", 503: "Busy"}
-    problem = {
-        "type": "about:blank",
-        "title": titles.get(error.status, "Not answered"),
-        "status": error.status,
-        "detail": reason,
-        "info": reason,  # where some clients look for it
-    }
-    headers = {"Cache-Control": "no-store"}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(error.retry_after_s)
-    return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
-def _left(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)
-
-
-class _Headers:
-    """Adds the headers that every answer carries, where it does not say otherwise itself."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._inner(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.encode(), v.encode()) for k, v in _HEADERS.items() if k.lower().encode() not in given),
-                ]
-            await send(message)
-
-        await self._inner(scope, receive, with_headers)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _token(request: Request) -> str | None:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else request.query_params.get("token")
 
 
 def _has_uvloop() -> bool:

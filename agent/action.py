@@ -4,8 +4,10 @@ client can discard what is stale after a barge-in."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from perception.media import AudioChunk
+from policy.resources import Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +61,19 @@ class Display:
     reply: int = 0
 
 
-Action = PlayAudio | StopAudio | HoldAudio | Caption | Display
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Who can help in a danger, to be shown until the person puts it away.
+
+    ``kind`` is one of :data:`policy.safety.KINDS`, ``contacts`` are in the order in which to show them, ``reviewed`` is
+    the day on which they were last checked.
+    """
+
+    kind: str
+    country: str
+    contacts: tuple[Contact, ...]
+    reviewed: date
+    reply: int = 0
+
+
+Action = PlayAudio | StopAudio | HoldAudio | Caption | Display | Resource

@@ -20,18 +20,23 @@ from typing import Any
 import structlog
 
 from agent import models
-from agent.clock import Clock, SystemClock, timestamp
+from agent.clock import Clock, SystemClock, timestamp, today
 from agent.config import Config, ConfigError, Use
 from agent.journal import Journal, Sink
+from agent.lane import SafetyLane
 from agent.loop import Call
 from agent.minds import Candidate, Minds, Patience
 from agent.parts import Parts
 from agent.thinking import Thinker
 from agent.transports import Door, Transport
 from agent.voices import Voice
+from agent.webhook import Webhook
 from perception.workers import Resolve, WorkerFactory
+from policy import resources
 from policy.backends import Policy
+from policy.safety import Lookout, Veiled
 from policy.tasks import Task
+from policy.veiled import load as load_veiled
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +124,45 @@ def thinker(config: Config, resolve: Resolve) -> Thinker:
     return Minds(chain, patience, stops=(ConfigError,))
 
 
+def lane(config: Config, resolve: Resolve) -> SafetyLane | None:
+    """Load the safety lane; ``None`` where it is switched off, which is warned of.
+
+    Where its classifier cannot be loaded, it stands with patterns alone, and that is logged: whoever is in danger is
+    better met by that than by nothing.
+    """
+    options = config.safety
+    if not options.enabled:
+        log.warning("safety_lane_off", fix="nobody looks for danger in what people say; safety.enabled = true does")
+        return None
+    old = (today() - resources.reviewed()).days
+    if old > _REVIEW_DAYS:
+        log.warning("safety_resources_old", days=old, fix="check policy/data/resources.toml, and set its reviewed")
+    reader: Veiled | None = None
+    try:
+        reader = load_veiled(resolve("minilm"))
+    except Exception as error:
+        log.error("safety_classifier_missing", error=str(error), fix="agent models fetch; patterns alone until then")
+    return SafetyLane(Lookout(veiled=reader, sensitivity=options.sensitivity), options)
+
+
+_REVIEW_DAYS = 365
+
+
+def webhook(config: Config) -> Webhook | None:
+    """Open the operator's webhook, if there is one.
+
+    Raises:
+        ConfigError: its key cannot be read.
+    """
+    options = config.safety
+    if not options.enabled or not options.webhook:
+        return None
+    try:
+        return Webhook(options)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"safety.webhook_key_file: {error}") from None
+
+
 def voice(part: Use, resolve: Resolve) -> Voice:
     """Load the voice."""
     made: Voice = _make("voice", part, resolve=resolve)
@@ -143,6 +187,12 @@ class Runtime:
 
     config: Config
     parts: Parts
+    webhook: Webhook | None = None
+
+    def watch(self, told: Callable[[str], None]) -> None:
+        """Let ``told`` take the outcomes of the webhook, from its thread."""
+        if self.webhook is not None:
+            self.webhook.told = told
 
     async def answer(
         self, transport: Transport, clock: Clock | None = None, sinks: Sequence[Sink] = (), *, guard: bool = True
@@ -150,6 +200,8 @@ class Runtime:
         """Hold one call to its end. With ``guard``, what went wrong in it is logged and does not raise."""
         with _journal(self.config, transport.call_id) as journal:
             every: list[Sink] = [*sinks, *([journal] if journal is not None else [])]
+            if self.webhook is not None:
+                every.append(self.webhook.sink(transport.call_id))
             try:
                 await Call(transport, self.parts, clock or SystemClock(), every).run()
             except Exception as error:
@@ -163,6 +215,7 @@ class Runtime:
             "policy": self.parts.policy.name,
             "voice": self.parts.voice.name,
             "workers": [w.name for w in self.parts.workers],
+            "safety": "off" if self.parts.lane is None else "on",
             **(self.parts.policy.about() if isinstance(self.parts.policy, Minds) else {}),
         }
 
@@ -180,6 +233,10 @@ class Runtime:
     ) -> None:
         self.parts.policy.close()
         self.parts.voice.close()
+        if self.parts.lane is not None:
+            self.parts.lane.close()
+        if self.webhook is not None:
+            self.webhook.close()
 
 
 def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
@@ -201,7 +258,8 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         mind = loading.submit(thinker, config, resolve)  # the slowest to load, beside the others
         senses = workers(config.workers, resolve)
         speaking = voice(config.voice, resolve)
-        return Runtime(config, Parts(senses, mind.result(), speaking, config.call))
+        safety = lane(config, resolve)
+        return Runtime(config, Parts(senses, mind.result(), speaking, config.call, safety), webhook(config))
 
 
 class _OpenJournal(AbstractContextManager["Journal | None"]):

@@ -1,4 +1,4 @@
-"""The command line: ``agent serve | replay | bench | train | models | doctor | list``."""
+"""The command line: ``agent serve | token | replay | bench | train | models | doctor | list``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import build, config, doctor, logs, models, offload, shipped
+from agent import build, config, doctor, doors, logs, models, offload, shipped, token
 from agent.bench import commands as bench
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
@@ -26,6 +26,9 @@ EPILOG = """\
 examples:
   agent serve                        the live call, on http://127.0.0.1:8080
   agent serve --port 9000            the same on another port
+  agent token --new-key rapport.key  make the key that lets others in; then, in the configuration,
+                                     server.key_file = "rapport.key" and server.host = "0.0.0.0"
+  agent token --url https://kiosk.example   a link that opens one call
   agent replay clip.mp4              a file becomes the caller; prints the story of the call
   agent replay clip.mp4 --json       the same as JSON lines
   agent replay clip.mp4 --audio-out talk.wav   also writes what both said (left: caller, right: agent)
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure(json_lines=getattr(options, "log_json", False), verbose=options.verbose)
     try:
         code: int = options.run(options)
-    except config.ConfigError as error:
+    except (config.ConfigError, token.TokenError) as error:
         return _fail(USAGE, error)
     except bench.ERRORS as error:
         return _fail(USAGE, error)
@@ -96,6 +99,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--log-json", action="store_true", help="log JSON lines instead of text")
     serve.set_defaults(run=_serve)
 
+    join = commands.add_parser("token", help="make the key of the server, and join tokens for its callers")
+    _config_option(join)
+    join.add_argument("--new-key", type=Path, metavar="FILE", help="write a new key to FILE, and nothing else")
+    join.add_argument("--key", type=Path, metavar="FILE", help="key to sign with (default: server.key_file)")
+    join.add_argument("--ttl", type=int, metavar="SECONDS", help="how long it is valid (default: server.token_ttl)")
+    join.add_argument("--grants", default=",".join(token.GRANTS), help="comma-separated (default: %(default)s)")
+    join.add_argument("--label", default="", help="who it is for; calls are capped by label")
+    join.add_argument("--url", help="print a link to the page at this address instead of the bare token")
+    join.set_defaults(run=_token)
+
     replay = commands.add_parser("replay", help="let a video or audio file be the caller, and print what happens")
     _config_option(replay)
     replay.add_argument("file", type=Path, metavar="FILE", help="any video or audio file")
@@ -140,6 +153,26 @@ def _serve(options: argparse.Namespace) -> int:
     loaded = config.load(options.config)
     loaded = config.override_server(loaded, host=options.host, port=options.port)
     server.serve(loaded)
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    if options.new_key is not None:
+        token.new_key(options.new_key)
+        print(f"wrote {options.new_key}; name it in the configuration as server.key_file")
+        return 0
+    server = config.load(options.config).server
+    key = token.read_key(options.key) if options.key is not None else doors.key_of(server)
+    if key is None:
+        raise config.ConfigError(
+            "there is no server.key_file; make one with `agent token --new-key FILE`, or use --key"
+        )
+    longest = int(as_seconds(server.token_ttl))
+    ttl_s = longest if options.ttl is None else options.ttl
+    if ttl_s > longest:
+        raise config.ConfigError(f"--ttl is {ttl_s}, and server.token_ttl lets in tokens of {longest} s at most")
+    made = token.mint(key, ttl_s=ttl_s, grants=options.grants.split(","), label=options.label)
+    print(f"{options.url.rstrip('/')}/#token={made}" if options.url else made)
     return 0
 
 

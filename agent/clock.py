@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Protocol, TypeVar
 
 from perception.timebase import SECOND, Nanos
@@ -150,6 +150,11 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None or not self._clock.jump(round(timeout * SECOND)):
             return super().select(None)
         return []
+
+
+def today() -> date:
+    """Return the day in UTC."""
+    return datetime.now(UTC).date()
 
 
 def timestamp() -> str:

@@ -15,12 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from agent.disclosure import DisclosureOptions
+from agent.initiative import InitiativeOptions
 from agent.parts import CallOptions
 from agent.reply import ReplyOptions
+from agent.safety_options import ACKNOWLEDGE, SafetyOptions
 from agent.senses import SensesOptions
-from agent.turns import TurnOptions
+from agent.server_options import ServerConfig
+from agent.turn_options import TurnOptions
 from perception.context import Bounds
 from perception.timebase import SECOND, Nanos, seconds
+from policy.reflex import ReflexOptions
+from policy.resources import countries
+from policy.safety import Sensitivity
 
 
 class ConfigError(Exception):
@@ -33,28 +40,6 @@ class Use:
 
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig:
-    """The door.
-
-    Attributes:
-        host: address to listen on.
-        port: TCP port of page, signalling, health and metrics.
-        max_calls: calls at the same time; one more gets 503.
-        consent: ``required``: nothing is perceived before the page's consent; ``given``: the embedding
-            application has asked already.
-        ice_servers: STUN or TURN URLs; none by default, so that no socket opens by itself.
-        allowed_origins: further origins whose pages may call.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    max_calls: int = 1
-    consent: str = "required"
-    ice_servers: tuple[str, ...] = ()
-    allowed_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +100,7 @@ class Config:
     fallback: tuple[Use, ...] = ()
     voice: Use = field(default_factory=lambda: Use("hibari"))
     call: CallOptions = field(default_factory=CallOptions)
+    safety: SafetyOptions = field(default_factory=SafetyOptions)
     journal: JournalConfig = field(default_factory=JournalConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
@@ -152,12 +138,6 @@ def load(path: Path | None = None) -> Config:
 def parse(table: Mapping[str, Any], where: str) -> Config:
     """Turn a TOML table into a :class:`Config`; ``where`` names the file in errors."""
     config: Config = _fill(Config, table, where, "")
-    if config.server.consent not in ("required", "given"):
-        raise ConfigError(f"{where}: server.consent is {config.server.consent!r}, expected 'required' or 'given'")
-    if not 0 <= config.server.port <= 65535:
-        raise ConfigError(f"{where}: server.port is {config.server.port}, expected 0 to 65535")
-    if config.server.max_calls < 1:
-        raise ConfigError(f"{where}: server.max_calls is {config.server.max_calls}, expected 1 or more")
     if config.call.answers not in ("turns", "questions"):
         raise ConfigError(f"{where}: call.answers is {config.call.answers!r}, expected 'turns' or 'questions'")
     names = [w.use for w in config.workers]
@@ -165,7 +145,24 @@ def parse(table: Mapping[str, Any], where: str) -> Config:
         if names.count(name) > 1:
             raise ConfigError(f"{where}: worker {name!r} is listed twice")
     _check_minds(config, where)
+    _check_safety(config.safety, where)
     return config
+
+
+def _check_safety(safety: SafetyOptions, where: str) -> None:
+    """Refuse to run without the lane by a mere slip, and with a lane that cannot do what it is told."""
+    if not safety.enabled and safety.acknowledge != ACKNOWLEDGE:
+        raise ConfigError(
+            f"{where}: safety.enabled is false, and then nobody looks for danger in what people say and no help is "
+            f'shown; if that is meant, say safety.acknowledge = "{ACKNOWLEDGE}"'
+        )
+    if safety.locale and safety.locale not in countries():
+        known = ", ".join(countries())
+        raise ConfigError(f"{where}: safety.locale is {safety.locale!r}, expected one of {known}, or nothing")
+    if safety.webhook and not safety.webhook.startswith(("https://", "http://")):
+        raise ConfigError(f"{where}: safety.webhook is {safety.webhook!r}, expected an https:// (or http://) address")
+    if safety.webhook_key_file and not safety.webhook:
+        raise ConfigError(f"{where}: safety.webhook_key_file is set without safety.webhook; name the address too")
 
 
 def _check_minds(config: Config, where: str) -> None:
@@ -194,7 +191,21 @@ def _check_minds(config: Config, where: str) -> None:
             )
 
 
-_NESTED = (ServerConfig, CallOptions, JournalConfig, ReplayConfig, TurnOptions, SensesOptions, Bounds, ReplyOptions)
+_NESTED = (
+    ServerConfig,
+    CallOptions,
+    JournalConfig,
+    ReplayConfig,
+    SafetyOptions,
+    Sensitivity,
+    TurnOptions,
+    ReflexOptions,
+    SensesOptions,
+    Bounds,
+    ReplyOptions,
+    InitiativeOptions,
+    DisclosureOptions,
+)
 
 
 def _fill(kind: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
@@ -206,12 +217,14 @@ def _fill(kind: Any, table: Mapping[str, Any], where: str, prefix: str) -> Any:
             hint = f"; did you mean {prefix}{near[0]}?" if near else ""
             raise ConfigError(f"{where}: unknown key {prefix}{key}{hint}")
     durations = _durations(kind)
-    return kind(
-        **{
-            key: _value(hints[key], value, where, f"{prefix}{key}", duration=key in durations)
-            for key, value in table.items()
-        }
-    )
+    values = {
+        key: _value(hints[key], value, where, f"{prefix}{key}", duration=key in durations)
+        for key, value in table.items()
+    }
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _value(hint: Any, value: Any, where: str, name: str, *, duration: bool) -> Any:
@@ -276,11 +289,13 @@ def override_server(config: Config, *, host: str | None = None, port: int | None
 def for_replay(config: Config) -> Config:
     """Return ``config`` for a file as the caller.
 
-    Nobody greets a recording or asks it again in silence, and that its pictures end is no lost camera.
+    Nobody greets a recording, asks it again in silence or speaks up unasked, and that its pictures end is no lost
+    camera.
     """
     turns = dataclasses.replace(config.call.turns, silence=0)
     lost_after = config.call.lost_after + config.replay.tail
-    call = dataclasses.replace(config.call, greeting=False, turns=turns, lost_after=lost_after)
+    initiative = dataclasses.replace(config.call.initiative, enabled=False)
+    call = dataclasses.replace(config.call, greeting=False, turns=turns, lost_after=lost_after, initiative=initiative)
     return dataclasses.replace(config, call=call)
 
 
@@ -304,8 +319,10 @@ def for_bench(config: Config) -> Config:
         config.call, reflexes=False, answers="questions", prepare_every=_NEVER, finish=_PATIENCE, reply=reply
     )
     workers = BENCH_WORKERS if config.workers == Config().workers else config.workers
-    # An answer is read, not heard: no voice is loaded. And the mark is that of one policy: nobody answers for it.
-    return dataclasses.replace(config, call=call, workers=workers, voice=Use("plain"), fallback=())
+    # An answer is read, not heard: no voice is loaded. And the mark is that of one policy: nobody answers for it, also
+    # not the safety lane, for whoever talks in an item is not there.
+    off = SafetyOptions(enabled=False, acknowledge=ACKNOWLEDGE)
+    return dataclasses.replace(config, call=call, workers=workers, voice=Use("plain"), fallback=(), safety=off)
 
 
 _NEVER: Nanos = 365 * 24 * 3600 * SECOND

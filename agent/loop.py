@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
-from agent.action import Caption, Display, HoldAudio, StopAudio
+from agent.action import Caption, HoldAudio, StopAudio
 from agent.clock import Clock
 from agent.consent import permitted, refused_senses
-from agent.journal import Body, Decided, Event, Metric, Note, Sink
+from agent.disclosure import Disclosing
+from agent.initiative import Initiative
+from agent.journal import Body, Event, Metric, Note, Sink
 from agent.parts import Parts
+from agent.preparing import Preparing
+from agent.reacting import Reacting
 from agent.reply import Reply
 from agent.senses import Senses
-from agent.speech import Speech
+from agent.thinking import Thinking
 from agent.transports import Hangup, Signal, Transport
-from agent.turns import Consider, GiveWay, Hold, Move, Resume, TurnTaker
+from agent.turns import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap, TurnTaker
 from agent.watch import NAMES, MediaType, MediaWatch
-from perception.context import CUE_QUESTION, RollingContext, Turn
+from perception.context import CUE_END_OF_TURN, CUE_NOTHING, CUE_QUESTION, ContextWindow, RollingContext, Turn
 from perception.media import AudioChunk, Media, Text, VideoFrame
 from perception.percept import (
     EXPRESSION,
@@ -34,9 +39,7 @@ from perception.percept import (
     Percept,
 )
 from perception.timebase import MS, SECOND, Nanos, as_seconds
-from policy.decision import Backchannel, Decision, Express
 from policy.prompt import summarise, weigh
-from policy.reflex import Reflex
 
 log = structlog.get_logger(__name__)
 
@@ -67,16 +70,25 @@ class Call:
         self._sinks = tuple(sinks)
         self._context = RollingContext(self._options.context, weigh=weigh, summarise=summarise)
         self._turns = TurnTaker(self._options.turns)
-        self._reflex = Reflex()
-        self._senses = Senses(parts.workers, clock, self._perceived, self._options.senses)
-        self._session = parts.policy.session()
+        self._reacting = Reacting(
+            self._options.reflex if self._options.reflexes else None,
+            voice=parts.voice,
+            transport=transport,
+            clock=clock,
+            record=self._record,
+            number=self._next_number,
+        )
+        self._initiative = Initiative(self._options.initiative)
         self._items: asyncio.Queue[_Item] = asyncio.Queue(INBOX)
+        self._senses = Senses(parts.workers, clock, self._items.put, self._options.senses)
+        self._session: Thinking = Disclosing(
+            parts.policy.session(), self._options.disclosure, greets=self._options.greeting
+        )
+        if parts.lane is not None:
+            self._session = parts.lane.around(self._session)
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[None] | None = None
-        self._prepare_task: asyncio.Task[None] | None = None
-        self._murmur_task: asyncio.Task[None] | None = None
-        self._prepared_at: Nanos = 0
-        self._stale = False
+        self._preparing = Preparing(self._session, clock, self._options.prepare_every, self._record)
         self._replies = 0
         self._allowed: frozenset[str] | None = transport.senses
         self._watch = MediaWatch(self._options.lost_after)
@@ -99,10 +111,12 @@ class Call:
                     await self._finish()
                 except Hangup:
                     pass
-                for task in (*tasks, self._prepare_task, self._murmur_task):
-                    if task is not None:
-                        task.cancel()
+                self._reacting.cancel()
+                for task in tasks:
+                    task.cancel()
                 await asyncio.wait(tasks)
+                await self._preparing.stop_reading()
+                await self._preparing.scrap()
                 await self._drop(cut=True)
         finally:
             for report in self._senses.report():
@@ -151,9 +165,6 @@ class Call:
         accepted = {k for w in self._parts.workers if allowed is None or w.name in allowed for k in w.accepts}
         return frozenset(NAMES.keys() & accepted)
 
-    async def _perceived(self, percept: Percept) -> None:
-        await self._items.put(percept)
-
     # The reader.
 
     async def _read(self) -> None:
@@ -178,15 +189,19 @@ class Call:
             for lost in self._watch.step(now, self._wanted()):
                 self._record(lost)
                 self._context.note(lost)
-            self._maybe_prepare(now)
+                self._initiative.saw(lost, now)
+            await self._reacting.tick(now, replying=self._reply is not None)
+            await self._take_initiative(now)
+            if self._reply is None:
+                self._preparing.read_along(now, self._group, lambda: self._window(hearing=self._turns.hearing))
 
     async def _next(self) -> _Item | None:
         """Wait for the next item, or until something is due."""
         now = self._clock.now()
         due = now + SECOND // 2
-        deadline = self._turns.deadline()
-        if deadline is not None:
-            due = min(due, max(deadline, now + MS))
+        for deadline in (self._turns.deadline(), self._reacting.deadline()):
+            if deadline is not None:
+                due = min(due, max(deadline, now + MS))
         try:
             async with asyncio.timeout((due - now) / SECOND):
                 return await self._items.get()
@@ -195,6 +210,7 @@ class Call:
 
     async def _take_in(self, percept: Percept, now: Nanos) -> None:
         self._record(percept)
+        self._initiative.saw(percept, now)
         if percept.kind == FACE:
             if percept.end - self._face_noted >= self._options.face_every:
                 self._face_noted = percept.end
@@ -210,12 +226,9 @@ class Call:
                 await self._transport.send(Caption("user", hearing, final=False))
         elif percept.kind == SPEECH_ENDED:
             self._measure("vad_lag_end", now - percept.end)
-        if self._options.reflexes:
-            decision = self._reflex.step(percept, now)
-            if decision is not None and (self._reply is None or _grave(decision)):
-                await self._react(decision, now - percept.end)
+        await self._reacting.step(percept, now, self._group, replying=self._reply is not None)
         if percept.kind in _PREPARING:
-            self._stale = True
+            self._preparing.touch()
         await self._make(moves)
 
     async def _signalled(self, signal: Signal, now: Nanos) -> None:
@@ -235,6 +248,10 @@ class Call:
             match move:
                 case Consider():
                     await self._consider(move, now)
+                case Draft(turn):
+                    await self._draft(turn)
+                case Scrap():
+                    await self._preparing.scrap()
                 case _ if self._only_questions:
                     pass  # whoever talks in a recording does not talk to the agent, and interrupts no answer
                 case Hold(since):
@@ -258,25 +275,45 @@ class Call:
                 self._say_turn(move.turn)
             return
         await self._drop(cut=True)
-        await self._stop_preparing()
-        asked = now
+        drafted = await self._preparing.take(move.turn)
+        await self._preparing.stop_reading()
         if move.question is not None:
             self._context.note(move.question)
             self._record(Turn("user", move.question.text, move.question.at, move.question.at))
         if move.turn is not None:
             self._say_turn(move.turn)
             await self._transport.send(Caption("user", move.turn.text, final=True))
-            asked = move.turn.end
-        self._replies += 1
+        if drafted is None:
+            self._reply = reply = self._begin(move)
+        else:
+            self._reply = reply = drafted[0]
         if move.ended:
-            self._record(Metric("end_of_turn", as_seconds(move.ended), self._replies))
-            self._record(Metric("words", as_seconds(move.words), self._replies))
-        hearing = self._turns.hearing if move.question is not None else ""
-        window = self._context.window(now, cue=move.cue, hearing=hearing, refused=self._refused())
-        reply = Reply(
-            self._replies,
+            self._record(Metric("end_of_turn", as_seconds(move.ended), reply.number))
+            self._record(Metric("words", as_seconds(move.words), reply.number))
+        self._turns.reply_began(now)
+        self._reacting.reflex.turn_taken()
+        self._reacting.reflex.agent_speaks(True)
+        self._state("thinking")
+        if drafted is None:
+            self._reply_task = self._group.create_task(self._run(reply), name=f"reply:{reply.number}")
+        else:
+            self._reply_task = drafted[1]
+            reply.let_out()
+
+    async def _draft(self, turn: Turn) -> None:
+        if not self._only_questions:
+            reply = self._begin(Consider(CUE_END_OF_TURN, turn), waits=True)
+            await self._preparing.draft(reply, self._group, self._run(reply))
+
+    def _begin(self, move: Consider, *, waits: bool = False) -> Reply:
+        """Make the reply to a move, or one that waits, to a turn that is perhaps over."""
+        window = self._window(move.cue, self._turns.hearing if move.question is not None else "")
+        if waits and move.turn is not None:
+            window = replace(window, entries=(*window.entries, move.turn))
+        return Reply(
+            self._next_number(),
             window,
-            asked,
+            move.turn.end if move.turn is not None else window.end,
             session=self._session,
             voice=self._parts.voice,
             transport=self._transport,
@@ -284,22 +321,32 @@ class Call:
             record=self._record,
             options=self._options.reply,
             audible=self._audible,
+            answers=move.turn,
+            waits=waits,
         )
-        self._reply = reply
-        self._turns.reply_began(now)
-        self._reflex.turn_taken()
-        self._reflex.agent_speaks(True)
-        self._state("thinking")
-        self._reply_task = self._group.create_task(self._run(reply), name=f"reply:{reply.number}")
+
+    def _window(self, cue: str = CUE_NOTHING, hearing: str = "") -> ContextWindow:
+        refused = refused_senses(self._allowed, self._senses.names)
+        return self._context.window(self._clock.now(), cue=cue, hearing=hearing, refused=refused)
+
+    def _next_number(self) -> int:
+        self._replies += 1
+        return self._replies
+
+    async def _take_initiative(self, now: Nanos) -> None:
+        busy = self._reply is not None or self._turns.person_speaking or bool(self._turns.hearing)
+        if not self._only_questions and (cue := self._initiative.due(now, busy=busy)):
+            await self._make([Consider(cue)])
 
     async def _run(self, reply: Reply) -> None:
         await reply.run()
-        self._close_reply(reply, cut=False)
+        if self._reply is reply:
+            self._close_reply(reply, cut=False)
 
     def _close_reply(self, reply: Reply, *, cut: bool) -> Turn | None:
         self._reply = self._reply_task = None
         self._turns.reply_ended(self._clock.now())
-        self._reflex.agent_speaks(False)
+        self._reacting.reflex.agent_speaks(False, self._clock.now(), reply.emotion)
         turn = reply.turn(cut=cut)
         if turn is not None:
             self._say_turn(turn)
@@ -320,55 +367,15 @@ class Call:
         if turn is not None:
             await self._transport.send(Caption("agent", turn.text, final=True, reply=reply.number, cut=True))
 
-    async def _react(self, decision: Decision, lag: Nanos) -> None:
-        self._record(Decided(decision, 0, "reflex"))
-        self._measure("reflex", lag)
-        if isinstance(decision, Express):
-            await self._transport.send(Display(decision.emotion, decision.gesture, decision.intensity))
-        elif isinstance(decision, Backchannel) and (self._murmur_task is None or self._murmur_task.done()):
-            self._replies += 1
-            self._murmur_task = self._group.create_task(self._murmur(decision.token, self._replies))
-
-    async def _murmur(self, token: str, number: int) -> None:
-        speech = Speech(self._parts.voice, self._clock, self._transport.send, number)
-        try:
-            await speech.say(token, "soft")
-        except Exception as error:
-            log.error("voice_failed", reply=number, exc_info=error)
-
     def _audible(self) -> None:
         self._turns.voice_began()
         self._state("speaking")
 
-    # Preparation of the policy.
-
-    def _maybe_prepare(self, now: Nanos) -> None:
-        idle = self._prepare_task is None or self._prepare_task.done()
-        if self._stale and idle and self._reply is None and now - self._prepared_at >= self._options.prepare_every:
-            self._stale = False
-            self._prepared_at = now
-            self._prepare_task = self._group.create_task(self._prepare(now), name="prepare")
-
-    async def _prepare(self, now: Nanos) -> None:
-        window = self._context.window(now, hearing=self._turns.hearing, refused=self._refused())
-        try:
-            async with self._clock.working("prepare"):
-                await self._session.prepare(window)
-        except Exception as error:
-            log.error("prepare_failed", exc_info=error)
-
-    async def _stop_preparing(self) -> None:
-        if self._prepare_task is not None and not self._prepare_task.done():
-            self._prepare_task.cancel()
-            await asyncio.wait([self._prepare_task])
-
     # Out: events.
-
-    def _refused(self) -> frozenset[str]:
-        return refused_senses(self._allowed, self._senses.names)
 
     def _say_turn(self, turn: Turn) -> None:
         self._context.note(turn)
+        self._initiative.told(turn, self._clock.now())
         self._record(turn)
 
     def _state(self, state: str) -> None:
@@ -391,8 +398,3 @@ class Call:
             busy = self._senses.busy or not self._items.empty() or self._reply is not None
             quiet = 0 if busy else quiet + 1
             await self._clock.sleep_until(self._clock.now() + 100 * MS)
-
-
-def _grave(decision: Decision) -> bool:
-    """Whether a reflex may change the agent's face in the middle of its own reply: only to meet distress."""
-    return isinstance(decision, Express) and decision.emotion in ("concern", "calm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -52,6 +53,12 @@ class Metrics:
             ["mind", "why"],
             registry=self._registry,
         )
+        self._dangers = Counter(
+            "rapport_safety", "Dangers that the safety lane met, by kind", ["kind"], registry=self._registry
+        )
+        self._webhook = Counter(
+            "rapport_webhook", "Tellings of the operator's webhook, by outcome", ["outcome"], registry=self._registry
+        )
         self._names: set[str] = set()
 
     def observe(self, event: Event) -> None:
@@ -70,7 +77,13 @@ class Metrics:
         elif isinstance(body, Note):
             if body.event == "mind_failed":
                 self._falls.labels(self._known(str(body.data["mind"])), self._known(str(body.data["why"]))).inc()
+            elif body.event == "safety":
+                self._dangers.labels(str(body.data["kind"])).inc()
             self._notes.labels(self._known(body.event), body.level).inc()
+
+    def delivered(self, outcome: str) -> None:
+        """Count an outcome of the webhook; from any thread."""
+        self._webhook.labels(outcome).inc()
 
     def text(self) -> bytes:
         """Return all numbers as Prometheus reads them."""
@@ -84,9 +97,9 @@ class Metrics:
         return name
 
 
-async def watch_loop(metrics: Metrics, clock: Clock) -> None:
-    """Measure every 50 ms how late the event loop is, until cancelled."""
+async def watch_loop(told: Callable[[float], None], clock: Clock) -> None:
+    """Measure every 50 ms how late the event loop is, and tell it in seconds, until cancelled."""
     while True:
         due = clock.now() + 50 * MS
         await clock.sleep_until(due)
-        metrics.lag.observe(max(0.0, as_seconds(clock.now() - due)))
+        told(max(0.0, as_seconds(clock.now() - due)))

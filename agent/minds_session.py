@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from agent.thinking import Fell, Thinker, Thinking, Told, kind_of, told_of
+from agent.thinking import Alarm, Fell, Thinker, Thinking, Told, kind_of, told_of
 from perception.context import ContextWindow
 from perception.timebase import MS, SECOND, Nanos
 from policy.decision import Express, Thought
@@ -190,7 +190,7 @@ class MindsSession:
             try:
                 answer = _Answer(seat.session().decide(window), self._patience if after else None)
                 while (step := await answer.next()) is not None:
-                    yield step if isinstance(step, Fell) else replace(step, mind=seat.name)
+                    yield step if isinstance(step, (Alarm, Fell)) else replace(step, mind=seat.name)
             except Exception as error:
                 fault = error
             except (GeneratorExit, asyncio.CancelledError):

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from agent.disclosure import DisclosureOptions
+from agent.initiative import InitiativeOptions
+from agent.lane import SafetyLane
 from agent.reply import ReplyOptions
 from agent.senses import SensesOptions
 from agent.thinking import Thinker
-from agent.turns import TurnOptions
+from agent.turn_options import TurnOptions
 from agent.voices import Voice
 from perception.context import Bounds
 from perception.timebase import MS, SECOND, Nanos
 from perception.workers import WorkerFactory
+from policy.reflex import ReflexOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +51,20 @@ class CallOptions:
     mind_think: Nanos = 3500 * MS
     mind_stall: Nanos = 3 * SECOND
     turns: TurnOptions = field(default_factory=TurnOptions)
+    reflex: ReflexOptions = field(default_factory=ReflexOptions)
     senses: SensesOptions = field(default_factory=SensesOptions)
     context: Bounds = field(default_factory=Bounds)
     reply: ReplyOptions = field(default_factory=ReplyOptions)
+    initiative: InitiativeOptions = field(default_factory=InitiativeOptions)
+    disclosure: DisclosureOptions = field(default_factory=DisclosureOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all calls share."""
+    """What all calls share. ``lane`` stands around each session of the policy; ``None`` where it is switched off."""
 
     workers: Sequence[WorkerFactory]
     policy: Thinker
     voice: Voice
     options: CallOptions = field(default_factory=CallOptions)
+    lane: SafetyLane | None = None

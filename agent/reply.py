@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 import structlog
 
-from agent.action import Action, Caption, Display
+from agent.action import Action, Caption, Display, Resource
 from agent.clock import Clock
 from agent.journal import Body, Decided, Metric, Note, Pondered
 from agent.speech import Speech
-from agent.thinking import Fell, Thinking, told_of
+from agent.thinking import Alarm, Fell, Thinking, told_of
 from agent.transports import Transport
 from agent.voices import Voice
 from perception.context import ContextWindow, Turn
 from perception.timebase import MS, SECOND, Nanos, as_seconds
+from policy import resources
 from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,12 @@ class Reply:
         clock: of the call.
         record: takes what belongs in the journal.
         options: limits.
+        audible: is called when its first sound leaves.
+        answers: the person's turn that it answers, if it answers one.
+        waits: whether it only thinks until :meth:`let_out`.
+
+    Attributes:
+        emotion: what it has shown last.
     """
 
     def __init__(
@@ -70,9 +77,17 @@ class Reply:
         record: Record,
         options: ReplyOptions,
         audible: Callable[[], None],
+        answers: Turn | None = None,
+        waits: bool = False,
     ) -> None:
         self.number = number
+        self.answers = answers
+        self.emotion = "neutral"
         self.held = False
+        self._out = asyncio.Event()
+        self._since = window.end
+        if not waits:
+            self._out.set()
         self._window = window
         self._asked = asked
         self._session = session
@@ -88,10 +103,15 @@ class Reply:
 
     async def run(self) -> None:
         """Think and talk to the end. Cancelling drops what is left."""
-        decisions: asyncio.Queue[Decision | None] = asyncio.Queue(_AHEAD)
+        decisions: asyncio.Queue[Decision | Alarm | None] = asyncio.Queue(_AHEAD)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._think(decisions), name="think")
             await self._talk(decisions)
+
+    def let_out(self) -> None:
+        """Let what was thought so far become actions, from now on."""
+        self._since = self._clock.now()
+        self._out.set()
 
     def turn(self, *, cut: bool) -> Turn | None:
         """Return what was heard of it as the agent's turn, or ``None`` if nothing was."""
@@ -106,7 +126,7 @@ class Reply:
         end = min(now, start + played) if cut else now
         return Turn("agent", text, start, max(start, end), cut=cut) if text else None
 
-    async def _think(self, decisions: asyncio.Queue[Decision | None]) -> None:
+    async def _think(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> None:
         due = self._clock.now() + self._options.first_decision
         said = False
         stream = self._session.decide(self._window)
@@ -124,6 +144,8 @@ class Reply:
                         self._record(Pondered(step, self.number))
                     case Fell():
                         self._record(self._fall(step))
+                    case Alarm():
+                        await decisions.put(step)  # a reply that waits to be let out shows nothing yet
                     case _:
                         said = said or not isinstance(step, Express)
                         await decisions.put(step)
@@ -155,12 +177,16 @@ class Reply:
         data = {"mind": fell.mind, "why": fell.why, "next": fell.next, "reply": self.number}
         return Note("mind_failed", "warning", data | ({"error": fell.error} if fell.error else {}))
 
-    async def _talk(self, decisions: asyncio.Queue[Decision | None]) -> None:
+    async def _talk(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> None:
+        await self._out.wait()
         first = True
         while (decision := await decisions.get()) is not None:
+            if isinstance(decision, Alarm):
+                await self._alarm(decision)
+                continue
             if first:
                 first = False
-                self._measure("decide", self._clock.now() - self._window.end)
+                self._measure("decide", self._clock.now() - self._since)
             self._record(Decided(decision, self.number, self._window.cue))
             match decision:
                 case Speak():
@@ -174,6 +200,13 @@ class Reply:
         await self._drain()
         if self._planned:
             await self._send(Caption("agent", " ".join(self._planned), final=True, reply=self.number))
+
+    async def _alarm(self, alarm: Alarm) -> None:
+        """Show who can help. What was said is nobody's business but the person's: only the kind is recorded."""
+        self._record(Note("safety", "warning", {"kind": alarm.kind, "plain": alarm.plain, "reply": self.number}))
+        contacts = alarm.country.help(alarm.kind)
+        day = resources.reviewed()
+        await self._send(Resource(alarm.kind, alarm.country.name, contacts, day, reply=self.number))
 
     async def _speak(self, decision: Speak) -> None:
         await self._send(Display(decision.emotion, reply=self.number))
@@ -194,6 +227,8 @@ class Reply:
         if fresh:
             self._shown = "sound"
             self._audible()
+        if isinstance(action, Display):
+            self.emotion = action.emotion
         await self._transport.send(action)
         self._report()
 
@@ -220,7 +255,7 @@ class Reply:
             return
         self._reported = True
         if self._speech.first_ready is not None:
-            self._measure("voice", self._speech.first_ready - self._window.end)
+            self._measure("voice", self._speech.first_ready - self._since)
         self._measure("voice_to_voice", first - self._asked)
 
     def _measure(self, name: str, value: Nanos) -> None:

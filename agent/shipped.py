@@ -1,4 +1,5 @@
-"""What ships inside the package beside the models that are fetched: the adapter and the head of the embedded mind.
+"""What ships inside the package beside the models that are fetched: the adapter and the head of the embedded mind, and
+what the safety lane reads with.
 
 They lie in ``policy/data``. ``SHA256SUMS`` there, in the format of ``sha256sum``, says what each file must hash to;
 ``tools/checksums.py`` writes it. Nothing here is fetched: what is missing or altered comes with the package again.
@@ -74,6 +75,13 @@ SHIPPED: Final = (
         "Apache-2.0",
         "minilm",
         ("head.safetensors",),
+    ),
+    Shipped(
+        "veiled",
+        "danger that words only hint at: what the safety lane reads with",
+        "Apache-2.0",
+        "minilm",
+        ("veiled.safetensors",),
     ),
 )
 """In the order in which they are listed."""

@@ -9,9 +9,12 @@ from agent.action import Action, PlayAudio
 from agent.clock import Clock
 from agent.voices import Voice
 from perception.media import AudioChunk
-from perception.timebase import Nanos
+from perception.timebase import MS, Nanos
 
 Send = Callable[[Action], Awaitable[None]]
+
+_PACE: Nanos = 62 * MS
+"""Time that a character takes, until this reply has shown its own pace."""
 
 
 @dataclass(slots=True)
@@ -19,6 +22,8 @@ class _Clause:
     text: str
     start: Nanos
     end: Nanos
+    whole: bool = False
+    """Whether all of its sound has been made."""
 
 
 class Speech:
@@ -61,6 +66,7 @@ class Speech:
                 async with self._clock.working("voice"):
                     chunk = await anext(chunks, None)
                 if chunk is None:
+                    clause.whole = True
                     return
                 if self.first_ready is None:
                     self.first_ready = self._clock.now()
@@ -78,14 +84,19 @@ class Speech:
         """Return the words that were heard when ``played`` of the reply's sound has left.
 
         A clause that was cut gives its words in proportion to its letters, which is where a voice of even
-        pace is; a word counts once it has begun.
+        pace is; a word counts once it has begun. The sound is made only a little ahead of what is heard, so of a
+        clause that is not finished the length is estimated from the pace of those before it.
         """
+        done = [clause for clause in self._clauses if clause.whole and clause.text]
+        letters = sum(len(clause.text) for clause in done)
+        pace = sum(clause.end - clause.start for clause in done) / letters if letters else _PACE
         words: list[str] = []
         for clause in self._clauses:
-            if clause.end <= played and clause.end > clause.start:
+            end = clause.end if clause.whole else max(clause.end, clause.start + round(pace * len(clause.text)))
+            if end <= played and end > clause.start:
                 words.append(clause.text)
             elif clause.start < played:
-                words.append(_part(clause.text, (played - clause.start) / max(1, clause.end - clause.start)))
+                words.append(_part(clause.text, (played - clause.start) / max(1, end - clause.start)))
         return " ".join(w for w in words if w)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from perception.context import ContextWindow
 from policy.decision import Step
 from policy.form import Garbled
+from policy.resources import Country
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,22 @@ class Fell:
     next: str = ""
 
 
-Told = Step | Fell
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """The safety lane found danger in what was said; told in front of its decisions, without the words.
+
+    Attributes:
+        kind: one of :data:`policy.safety.KINDS`.
+        plain: whether it was said plainly.
+        country: whose help is to be shown.
+    """
+
+    kind: str
+    plain: bool
+    country: Country
+
+
+Told = Step | Fell | Alarm
 """What a call hears from what thinks for it."""
 
 

@@ -4,157 +4,45 @@ The taker never reads a clock and never waits. It is told what was perceived and
 does, says which moves follow, and names the next instant at which it wants to be asked again
 (:meth:`TurnTaker.deadline`).
 
-End of turn. The voice has stopped (VAD), the words up to that pause are known (ASR), and either the turn
-detector calls them complete, or the silence has lasted longer than its doubt deserves: ``patience`` when
-the words look unfinished, ``patience_sentence`` when they end like a sentence.
+End of turn. The voice has stopped (VAD) and the words up to that pause are known (ASR). How long the silence then has
+to last depends on what speaks for an end: the turn detector, the words, the fall of the voice, and where the person
+looks. Whoever weeps and looks away is given more time, and nobody is waited for longer than ``longest``. A reply
+that is likely wanted is prepared meanwhile (:class:`Draft`) and dropped if the person goes on (:class:`Scrap`).
 
 Barge-in. The first sound of the person holds the agent's voice at once. Words make it final and the
-reply is dropped; no words, or only a listener's "mm-hm", and the reply goes on where it was held.
+reply is dropped; no words, or only a listener's "mm-hm", and the reply goes on where it was held. Words that are
+recognised after it has gone on still stop it.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
 
+from agent.turn_moves import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap
+from agent.turn_options import TurnOptions
+from agent.turn_words import Heard, announces, ends_sentence, plain, trails_off, weighs
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, CUE_QUESTION, CUE_SILENCE, Turn
 from perception.media import Text
-from perception.percept import END_OF_TURN, PARTIAL, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
-from perception.timebase import MS, SECOND, Nanos, seconds
+from perception.percept import (
+    END_OF_TURN,
+    EXPRESSION,
+    GAZE,
+    PARTIAL,
+    PROSODY,
+    SPEECH_ENDED,
+    SPEECH_STARTED,
+    TRANSCRIPT,
+    UNCERTAIN,
+    Percept,
+)
+from perception.timebase import MS, Nanos
+
+__all__ = ["Consider", "Draft", "GiveWay", "Hold", "Move", "Resume", "Scrap", "TurnOptions", "TurnTaker"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnOptions:
-    """When a turn ends and when the agent gives way.
-
-    Attributes:
-        complete_at: turn-detector probability from which a pause ends the turn.
-        patience_unknown: silence that ends a turn when no detector has spoken.
-        patience_sentence: silence that ends a turn that the detector calls incomplete but whose words end
-            like a sentence.
-        patience: silence that ends any turn.
-        words_wait: longest wait for the words of a pause before the turn is judged without them.
-        noise_after: silence after which a sound without words is forgotten.
-        resume_after: silence after which a held reply goes on when no words came.
-        give_way_after: speech over a held reply that makes it give way even before words are known.
-        silence: quiet after which the policy is asked whether to say something; 0 for never.
-        silence_most: most such questions in a row.
-        backchannels: what a listener says without wanting the turn.
-    """
-
-    complete_at: float = 0.5
-    patience_unknown: Nanos = 500 * MS
-    patience_sentence: Nanos = 600 * MS
-    patience: Nanos = 1200 * MS
-    words_wait: Nanos = 2 * SECOND
-    noise_after: Nanos = 1000 * MS
-    resume_after: Nanos = 500 * MS
-    give_way_after: Nanos = 1000 * MS
-    silence: Nanos = 20 * SECOND
-    silence_most: int = 2
-    backchannels: frozenset[str] = frozenset(
-        {"mm", "mhm", "mm-hm", "mmhm", "mm-hmm", "uh-huh", "uhuh", "hm", "hmm", "ah", "oh", "yeah", "yep", "okay"}
-        | {"ok", "right", "sure", "wow", "really", "i see", "uh"}
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Consider:
-    """Ask the policy.
-
-    Attributes:
-        cue: why, one of the ``CUE_`` constants.
-        turn: what the person said, if that is why.
-        question: what was asked in a set form, if that is why.
-        ended: from the end of the voice until it was clear that the turn is over.
-        words: from then on until the words were known.
-    """
-
-    cue: str
-    turn: Turn | None = None
-    ended: Nanos = 0
-    words: Nanos = 0
-    question: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Pause the agent's voice; what follows decides."""
-
-    since: Nanos
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """Go on with the held voice."""
-
-
-@dataclass(frozen=True, slots=True)
-class GiveWay:
-    """Stop the voice and drop the reply for good."""
-
-    reason: str
-    since: Nanos
-
-
-Move = Consider | Hold | Resume | GiveWay
-
-
-@dataclass(slots=True)
-class _Utterance:
-    words: tuple[str, ...]
-    starts: tuple[float, ...]
-    start: Nanos
-    end: Nanos
-    final: bool
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What the person has said since their last turn was taken."""
-
-    utterances: dict[int, _Utterance] = field(default_factory=dict)
-    taken_until: Nanos = 0
-
-    def put(self, percept: Percept, final: bool) -> None:
-        key = int(percept.number("utterance"))
-        known = self.utterances.get(key)
-        if known is not None and known.final and not final and percept.end <= known.end:
-            return
-        starts = percept.data.get("word_starts", ())
-        words = tuple(percept.label.split())
-        fresh = _Utterance(words, starts if isinstance(starts, tuple) else (), percept.start, percept.end, final)
-        if not final and fresh.start < self.taken_until:
-            # A partial of an utterance whose beginning was already taken: its word times are not known, so
-            # the words that were taken are counted off instead.
-            taken = known.words if known is not None and known.final else ()
-            fresh.words = words[len(taken) :] if len(words) >= len(taken) else ()
-        self.utterances[key] = fresh
-
-    def text(self) -> str:
-        return " ".join(word for u in self._by_time() for word in self._left(u))
-
-    def _by_time(self) -> list[_Utterance]:
-        return sorted(self.utterances.values(), key=lambda u: u.start)
-
-    def _left(self, utterance: _Utterance) -> tuple[str, ...]:
-        if len(utterance.starts) == len(utterance.words):
-            return tuple(
-                w for w, s in zip(utterance.words, utterance.starts, strict=True) if seconds(s) >= self.taken_until
-            )
-        return utterance.words if utterance.end > self.taken_until else ()
-
-    def span(self) -> tuple[Nanos, Nanos] | None:
-        left = [u for u in self._by_time() if self._left(u)]
-        return (max(left[0].start, self.taken_until), left[-1].end) if left else None
-
-    def known_until(self) -> Nanos:
-        return max((u.end for u in self.utterances.values() if u.final), default=0)
-
-    def take(self, until: Nanos) -> None:
-        self.taken_until = until
-        newest = max(self.utterances, default=None)
-        self.utterances = {k: u for k, u in self.utterances.items() if k == newest}
+_SURE: Final = 0.5
+_SORROW: Final = frozenset({"sad", "fear"})
 
 
 class TurnTaker:
@@ -166,7 +54,7 @@ class TurnTaker:
 
     def __init__(self, options: TurnOptions | None = None) -> None:
         self._o = options or TurnOptions()
-        self._heard = _Heard()
+        self._heard = Heard()
         self._speaking = False
         self._speech_start: Nanos = 0
         self._speech_end: Nanos | None = None
@@ -178,6 +66,14 @@ class TurnTaker:
         self._quiet_since: Nanos = 0
         self._silences = 0
         self._pushed: bool | None = None
+        self._final_st = 0.0
+        self._away = False
+        self._wept_at: Nanos | None = None
+        self._words_at: Nanos = 0
+        self._partials = False
+        self._passed: Nanos | None = None
+        self._drafted = ""
+        self._over = self._cut_in = False
 
     @property
     def hearing(self) -> str:
@@ -211,6 +107,7 @@ class TurnTaker:
         moves: list[Move] = []
         if self._replying:
             moves.append(GiveWay("typed words", now))
+        moves += self._scrap()
         self._quiet_since, self._silences = now, 0
         if text.form:
             return [*moves, Consider(CUE_QUESTION, question=text)]
@@ -241,12 +138,25 @@ class TurnTaker:
                 self._speech_end = percept.end
                 self._quiet_since = self._clear_at = now
             case k if k == END_OF_TURN:
-                self._probability = percept.number("probability", percept.confidence)
+                sounds = percept.number("probability", percept.confidence)
+                # A doubt stands for the whole pause: in a silence that lasts, everything comes to sound finished.
+                self._probability = sounds if self._probability is None else min(sounds, self._probability)
                 self._clear_at = now
             case k if k in (PARTIAL, TRANSCRIPT):
-                self._heard.put(percept, final=k == TRANSCRIPT)
-                if self._held_at is not None and self._wants_turn():
-                    return self._give_way("the person speaks", now)
+                moves = self._words(percept, now)
+                if moves:
+                    return moves
+            case k if k == PROSODY:
+                self._final_st = percept.number("pitch_final_st")
+                if percept.label == "trembling" and percept.confidence >= _SURE:
+                    self._wept_at = now
+            case k if k == GAZE:
+                if percept.label != UNCERTAIN:
+                    self._away = percept.label == "away"
+            case k if k == EXPRESSION:
+                if percept.label in _SORROW and percept.confidence >= _SURE:
+                    self._wept_at = now
+                return []
             case _:
                 return []
         return self._settle(now)
@@ -264,11 +174,14 @@ class TurnTaker:
                 ends.append(self._speech_start + o.give_way_after)
             else:
                 ends.append((self._speech_end or self._held_at) + o.resume_after)
+        elif self._stuck() is not None:
+            ends.append(self._stuck() or 0)
         elif not self._speaking and not self._replying and self._speech_end is not None and not self._pushed:
+            patience = self._patience()
             if self._words_known():
-                ends.append(self._speech_end + (self._patience() if self._heard.text() else o.noise_after))
+                ends.append(self._speech_end + (patience if self._heard.text() else o.noise_after))
             else:
-                ends.append(self._speech_end + max(o.words_wait, self._patience(), o.noise_after))
+                ends.append(self._speech_end + max(o.words_wait, patience, o.noise_after))
         if self._may_ask_in_silence():
             ends.append(self._quiet_since + o.silence * (1 + self._silences))
         return min(ends, default=None)
@@ -278,28 +191,55 @@ class TurnTaker:
         self._speech_start = percept.start
         self._speech_end = None
         self._probability = None
+        self._final_st = 0.0
         self._silences = 0
-        if not self._replying:
-            return []
-        if not self._audible:
-            return self._give_way("the person goes on", now)
-        if self._held_at is None:
+        self._words_at = now
+        moves = self._scrap()
+        if self._replying and self._held_at is None:
             self._held_at = now
-            return [Hold(percept.start)]
+            self._over = self._audible
+            moves.append(Hold(percept.start))
+        return moves
+
+    def _words(self, percept: Percept, now: Nanos) -> list[Move]:
+        """Take in words; return what follows if they are said over the agent's voice."""
+        before = self._heard.text()
+        final = percept.kind == TRANSCRIPT
+        self._partials = self._partials or not final
+        self._heard.put(percept, final=final)
+        if self._heard.text() != before:
+            self._words_at = now
+        if self._held_at is not None:
+            return self._give_way("the person speaks", now) if self._wants_turn() else []
+        if self._passed is None or not final:
+            return []
+        passed, self._passed = self._passed, None
+        if self._wants_turn():
+            self._speech_end = self._speech_end or (None if self._speaking else passed)
+            return self._give_way("the person spoke", now) if self._replying else []
+        self._heard.take(passed)
         return []
 
     def _give_way(self, reason: str, now: Nanos) -> list[Move]:
         since = self._speech_start
+        self._cut_in = self._over
         self.reply_ended(now)
         return [GiveWay(reason, since)]
 
+    def _scrap(self) -> list[Move]:
+        drafted, self._drafted = self._drafted, ""
+        return [Scrap()] if drafted else []
+
     def _wants_turn(self) -> bool:
-        text = _plain(self._heard.text())
-        if not text:
+        text = plain(self._heard.text())
+        if len(text) < 2:  # nothing, or the single letter as which a murmur is recognised
             return False
         if text in self._o.backchannels:
             return False
-        return any(word not in self._o.backchannels for word in text.split())
+        words = text.split()
+        pairs = {" ".join(pair) for pair in pairwise(words)}
+        known = {word for pair in pairs & self._o.backchannels for word in pair.split()}
+        return any(word not in self._o.backchannels and word not in known for word in words)
 
     def _settle(self, now: Nanos) -> list[Move]:
         o = self._o
@@ -308,12 +248,11 @@ class TurnTaker:
                 if now >= self._speech_start + o.give_way_after:
                     return self._give_way("the person keeps speaking", now)
                 return []
-            if now < (self._speech_end or self._held_at) + o.resume_after:
-                return []
-            self._held_at = None
-            self._heard.take(self._speech_end or now)
-            self._speech_end = None
-            return [Resume()]
+            return self._go_on(now)
+        stuck = self._stuck()
+        if stuck is not None and now >= stuck:
+            self._speaking, self._probability = False, None
+            self._speech_end = self._clear_at = min(now, self._words_at)
         if self._speaking or self._pushed:
             return []
         if self._speech_end is not None and not self._replying:
@@ -324,6 +263,19 @@ class TurnTaker:
             self._silences += 1
             return [Consider(CUE_SILENCE)]
         return []
+
+    def _go_on(self, now: Nanos) -> list[Move]:
+        """Let the held voice go on, once it is clear that the sound was no turn."""
+        end = self._speech_end or self._held_at or now
+        known = self._speech_end is not None and self._words_known() and bool(self._heard.text())
+        if not known and now < end + self._o.resume_after:
+            return []
+        self._held_at = self._speech_end = None
+        if known:
+            self._heard.take(end)
+        else:
+            self._passed = end
+        return [Resume()]
 
     def _end_of_turn(self, now: Nanos) -> list[Move]:
         assert self._speech_end is not None
@@ -337,19 +289,30 @@ class TurnTaker:
             if silence >= o.noise_after:
                 self._speech_end = None
             return []
-        if silence < self._patience() and self._pushed is None:
-            return []
         turn = Turn("user", text, span[0], max(span[1], self._speech_end))
-        clear = min(now, max(self._clear_at, self._speech_end + self._patience()))
+        patience = self._patience()
+        if silence < patience and self._pushed is None:
+            if o.drafts and text != self._drafted and self._looks_complete(text):
+                self._drafted = text
+                return [Draft(turn)]
+            return []
+        clear = min(now, max(self._clear_at, self._speech_end + patience))
         ended, words = clear - self._speech_end, now - clear
         self._heard.take(self._speech_end)
-        self._speech_end = None
+        self._speech_end = self._wept_at = None
         self._silences = 0
+        self._drafted, self._cut_in = "", False
         return [Consider(CUE_END_OF_TURN, turn, ended, words)]
 
     def _words_known(self) -> bool:
         assert self._speech_end is not None
         return self._heard.known_until() >= self._speech_end - 200 * MS
+
+    def _stuck(self) -> Nanos | None:
+        """Return when a voice that brings no words is taken for noise, if there is a turn to be ended by that."""
+        if not (self._speaking and self._partials) or self._replying or self._pushed or not self._heard.text():
+            return None
+        return self._words_at + self._o.wordless
 
     def _may_ask_in_silence(self) -> bool:
         quiet = not self._speaking and not self._replying and self._speech_end is None
@@ -359,16 +322,37 @@ class TurnTaker:
         o = self._o
         if self._pushed is False:
             return 0
-        if self._probability is None:
-            return o.patience_unknown
-        if self._probability >= o.complete_at:
+        text, probability = self._heard.text(), self._probability
+        asks = text.rstrip().endswith("?")
+        more = self._final_st >= o.rises_st and not asks
+        if probability is None:
+            base = o.patience_unknown
+        elif trails_off(text, finished=probability >= o.sure_at) or announces(text) or self._took_floor(text):
+            base = o.patience
+        elif weighs(self._heard.latest()):
+            base = o.heavy
+        elif probability >= o.sure_at and ends_sentence(text) and not more:
+            base = o.patience_sure
+        elif probability >= o.complete_at and not more:
+            base = o.patience_complete
+        else:
+            finished = ends_sentence(text) and probability >= o.unlikely_at
+            base = o.patience_sentence if finished else o.patience
+        return min(base + self._further(), max(base, o.longest))
+
+    def _took_floor(self, text: str) -> bool:
+        """Return whether the person has just cut the agent off, and so has more to say than these few words."""
+        return self._cut_in and len(text.split()) < self._o.cut_in_words and not text.rstrip().endswith("?")
+
+    def _looks_complete(self, text: str) -> bool:
+        """Return whether it is worth preparing a reply."""
+        sounds = self._probability is not None and self._probability >= self._o.complete_at
+        return sounds and self._words_known() and not trails_off(text, finished=True)
+
+    def _further(self) -> Nanos:
+        """Return the further silence that somebody deserves who looks away, and more if they weep."""
+        if not self._away:
             return 0
-        return o.patience_sentence if _ends_sentence(self._heard.text()) else o.patience
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z' -]", "", text.lower()).strip()
-
-
-def _ends_sentence(text: str) -> bool:
-    return bool(re.search(r"[.!?]['\")]*$", text.strip())) and not text.strip().endswith("...")
+        o, at = self._o, self._wept_at
+        weeps = at is not None and at >= (self._speech_end or 0) - o.weeping_memory
+        return o.weeping_away if weeps else o.away

@@ -14,6 +14,7 @@ its ``server-message``, whose ``data`` is ``{v: 1, t, ...}`` with ``t`` one of
 ``note``        ``at event level`` and its own fields
 ``caption``     ``speaker text final reply cut``
 ``display``     ``emotion gesture intensity reply``
+``resource``    ``kind country contacts reviewed reply``: who can help in a danger
 ``voice``       ``state`` (``started stopped held resumed``) and ``reply``: what leaves the server now
 ``state``       ``call consent senses microphone camera push_to_talk`` and ``agent`` (its parts by name)
 ==============  ==================================================================================
@@ -31,7 +32,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from agent.action import Caption, Display
+from agent.action import Caption, Display, Resource
 from agent.clock import timestamp
 from agent.journal import Event, as_json
 
@@ -309,14 +310,16 @@ def event(found: Event) -> list[Outbound]:
 _SPEAKING: Final = {"speech_started": "user-started-speaking", "speech_ended": "user-stopped-speaking"}
 
 
-def display(action: Display) -> Outbound:
-    """Return a display action as a message."""
+def display(action: Display | Resource) -> Outbound:
+    """Return what is to be shown as a message: a look, or who can help."""
+    if isinstance(action, Display):
+        intensity = round(action.intensity, 3)
+        return ours("display", emotion=action.emotion, gesture=action.gesture, intensity=intensity, reply=action.reply)
+    fields = ("name", "number", "text", "url", "hours", "note")
+    contacts = [{key: getattr(c, key) for key in fields if getattr(c, key)} for c in action.contacts]
+    day = action.reviewed.isoformat()
     return ours(
-        "display",
-        emotion=action.emotion,
-        gesture=action.gesture,
-        intensity=round(action.intensity, 3),
-        reply=action.reply,
+        "resource", kind=action.kind, country=action.country, contacts=contacts, reviewed=day, reply=action.reply
     )
 
 

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from agent.clock import SystemClock
-from agent.journal import Event, Metric
 from agent.transports import Hangup, Signal, Transport
+from agent.transports._call import WebRtcCall
 from agent.transports._opus import OpusEncoder
 from agent.transports._sdp import offer_loopback
 from agent.transports.webrtc import Offer, load
@@ -133,14 +133,11 @@ async def to_stock(line: Line) -> RTCPeerConnection:
 
 async def measure(seconds: float, loss: float) -> int:
     offer_loopback(always=True)
-    concealed = 0
-
-    def watch(event: Event) -> None:
-        nonlocal concealed
-        if isinstance(event.body, Metric) and event.body.name == "audio_concealed_count":
-            concealed += round(event.body.value)
+    came: dict[str, int] = {}
 
     async def answer(transport: Transport) -> None:
+        calls.append(cast(WebRtcCall, transport))
+
         def feed(found: Media | Signal) -> None:
             if isinstance(found, AudioChunk):
                 ours.heard(found.samples)
@@ -152,7 +149,7 @@ async def measure(seconds: float, loss: float) -> int:
 
     ours, stock = Line("rapport", loss), Line("stock aiortc", loss)
     door = load(loopback=True, consent="given")
-    door.watch = watch
+    calls: list[WebRtcCall] = []
     async with asyncio.TaskGroup() as group:
         opened = group.create_task(door.open(answer))
         await asyncio.sleep(0)
@@ -167,14 +164,14 @@ async def measure(seconds: float, loss: float) -> int:
             line.frames.clear()
         for phase in (CLEAN, LOSS, AGAIN):
             ours.phase = stock.phase = phase
+            before = calls[0].intake.totals()["audio_received_count"]
             await asyncio.sleep(seconds)
-        await asyncio.sleep(5.5)
+            came[phase] = calls[0].intake.totals()["audio_received_count"] - before
         for pc in (ours.pc, stock.pc, listener):
             await pc.close()
         opened.cancel()
-    lost = ours.packets[LOSS]
     delivered = {
-        ours.name: 1 - concealed / lost,
+        ours.name: came[LOSS] / ours.packets[LOSS],
         stock.name: stock.frames[LOSS] / stock.packets[LOSS],
     }
     print(f"{'microphone to senses, median (p95)':36s}{CLEAN:>18s}{f'{loss:.0%} loss':>18s}{AGAIN:>18s}   delivered")

@@ -20,6 +20,8 @@ CUE_QUESTION = "question"
 CUE_SILENCE = "silence"
 CUE_AFFECT = "affect"
 CUE_GREETING = "greeting"
+CUE_ARRIVAL = "arrival"
+CUE_LEAVING = "leaving"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,15 @@ def answer_fond(cues: Cues, mood: str, distress: float) -> Choice | None:
     )
 
 
-def answer_mask(cues: Cues, mood: str, distress: float) -> Choice | None:
-    """Answer words that say one thing while face or voice say another; ``None`` if they agree."""
+def answer_mask(cues: Cues, mood: str, distress: float, glad: float = 0.0) -> Choice | None:
+    """Answer words that say one thing while face or voice say another; ``None`` if they agree.
+
+    Args:
+        cues: what face and voice show.
+        mood: the fused mood.
+        distress: how far words, face or voice are in distress, 0..1.
+        glad: share of glad moods in the words alone.
+    """
     covered = covers_up(cues.words) and not mood_words(cues.words) and len(tokens(cues.words)) <= 30
     if covered and (cues.contradiction or cues.distress >= SHOWN):
         signs = cues.contradiction.partition("; ")[2] or "face or voice in distress"
@@ -126,6 +133,8 @@ def answer_mask(cues: Cues, mood: str, distress: float) -> Choice | None:
         strategy = "reflection" if sum("?" in text for text in cues.agent[-2:]) >= 2 else "question"
     elif mood in GLAD and cues.distress >= SHOWN:
         topic, reason, strategy = "act/happy_tears", "Glad words, and a face or voice that is moved.", "reflection"
+    elif mood == "heavy" and glad >= _MAY_BE_GLAD and cues.smiling >= _HALF_SMILE and cues.distress >= SHOWN:
+        topic, reason, strategy = "act/mixed", "Tears and a smile, and words that may be of joy.", "reflection"
     elif mood in HEAVY and cues.smiling >= 0.6 and cues.contradiction.startswith("heavy words"):
         topic, reason, strategy = (
             "act/brave_face",
@@ -138,13 +147,20 @@ def answer_mask(cues: Cues, mood: str, distress: float) -> Choice | None:
         strategy=strategy,
         mood=mood,
         topic=topic,
-        emotion="warm" if mood in GLAD else "concern",
+        emotion="warm" if mood in GLAD or topic == "act/mixed" else "concern",
         tone="soft",
         confidence=round(max(0.5, cues.distress), 3),
         reason=reason,
         evidence=cues.evidence,
         distress=max(distress, 0.5),
     )
+
+
+_MAY_BE_GLAD: Final = 0.4
+"""Share of glad moods from which words over tears may be of joy."""
+
+_HALF_SMILE: Final = 0.25
+"""Probability of a happy face that tells tears with a smile from tears alone."""
 
 
 def _perceived(cues: Cues) -> tuple[str, str]:

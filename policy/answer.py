@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from perception.context import CUE_AFFECT, CUE_GREETING, CUE_SILENCE, ContextWindow
+from perception.context import CUE_AFFECT, CUE_ARRIVAL, CUE_GREETING, CUE_LEAVING, CUE_SILENCE, ContextWindow
 from perception.timebase import SECOND
 from policy import replies
 from policy.acts import Choice
 from policy.cues import Cues, cues_of
-from policy.decision import Decision, Express, Speak, Wait
+from policy.decision import STRATEGIES, Decision, Express, Speak, Wait
 from policy.leaning import Leaning
 from policy.mood import HEAVY, SHOWN
 from policy.parse import sentences
@@ -54,10 +54,9 @@ def consider(
     if window.cue == CUE_GREETING:
         topic = "act/hello_again" if cues.agent else "act/greeting"
         return Considered(_plain(topic, "The call begins.", cues, emotion="warm", tone="warm"), cues)
-    if window.cue == CUE_AFFECT and not cues.words:
-        return Considered(_affect(cues), cues)
-    if window.cue == CUE_SILENCE and not cues.words:
-        return Considered(_silence(cues), cues)
+    unasked = _UNASKED.get(window.cue)
+    if unasked is not None:
+        return Considered(unasked(cues), cues)
     if not cues.words:
         return Considered(_wait("Nothing new was said.", cues), cues)
     lately = recent(lookout, cues.before)
@@ -121,7 +120,7 @@ def curated(considered: Considered, rank: Rank | None = None) -> tuple[str, str]
     section, _, name = found.partition("/")
     if section == "act" and choice.strategy in {"question", "reflection"}:
         return line, "question" if "?" in line else "reflection"
-    return line, choice.strategy if section in {"act", "crisis"} else name
+    return line, name if name in STRATEGIES else choice.strategy
 
 
 def spoken(choice: Choice, text: str, *, strategy: str | None = None) -> Speak:
@@ -146,7 +145,7 @@ def _affect(cues: Cues) -> Choice:
             "act/noticed_distress", "The face or the voice shows distress.", cues, emotion="concern", tone="soft"
         )
     elif cues.smiling >= SHOWN:
-        heavy = any(mood in HEAVY for text in cues.before[-2:] for mood in mood_words(text))
+        heavy = any(mood in HEAVY for text in (*cues.before[-2:], cues.words) for mood in mood_words(text))
         reason = "The person smiles, after heavy words." if heavy else "The person smiles."
         choice = _plain("act/noticed_joy", reason, cues, emotion="warm" if heavy else "happy", tone="warm")
         talk = talk and not heavy
@@ -159,7 +158,9 @@ def _silence(cues: Cues) -> Choice:
     """Answer a long silence: leave it, unless one quiet word may help."""
     if cues.talking:
         return _wait("The person is talking.", cues)
-    if cues.before and act_of(cues.before[-1]) == "quiet":
+    if cues.absent:
+        return _wait("Nobody is there to be spoken to.", cues)
+    if act_of(_last_words(cues)) == "quiet":
         return _wait("The person asked for quiet.", cues)
     if replies.was_said("runtime/silence", cues.agent[-1:]):
         return _wait("It has been said that there is no hurry; silence is fine.", cues)
@@ -168,6 +169,49 @@ def _silence(cues: Cues) -> Choice:
     return _plain(
         "runtime/silence", "A long silence; one quiet word, without pressing.", cues, emotion=emotion, tone="soft"
     )
+
+
+def _arrival(cues: Cues) -> Choice:
+    """Greet whoever comes: somebody who was gone for a moment with a word, a stranger with who it is that speaks."""
+    if cues.talking:
+        return _wait("Whoever arrives is talking already.", cues)
+    back = cues.turns > 0 and cues.away is not None and cues.away < _STRANGER
+    topic, reason = ("act/welcome_back", "Somebody is back.") if back else ("act/greeting", "Somebody arrives.")
+    return _plain(topic, reason, cues, emotion="warm", tone="warm")
+
+
+def _leaving(cues: Cues) -> Choice:
+    """Let go of whoever leaves, with a word at most, and never with one that holds them."""
+    if cues.talking or not cues.turns:
+        return _wait("Somebody passes by.", cues)
+    parted = act_of(_last_words(cues)) == "goodbye" or replies.was_said("act/goodbye", cues.agent[-1:])
+    heavy = any(mood in HEAVY for text in (*cues.before[-2:], cues.words) for mood in mood_words(text))
+    heavy = heavy or cues.distress >= SHOWN
+    if parted or act_of(_last_words(cues)) == "quiet":
+        choice = _plain("", "They have taken leave already.", cues, emotion="warm", tone="warm")
+    elif heavy:
+        choice = _plain(
+            "act/left_heavy", "They leave after something heavy, and are let go.", cues, emotion="concern", tone="soft"
+        )
+    else:
+        choice = _plain("act/left", "They leave, and are let go.", cues, emotion="warm", tone="warm")
+    return choice
+
+
+_STRANGER: Final = 60 * SECOND
+"""Time for which a room was empty from which whoever comes in may be somebody else."""
+
+_UNASKED: Final[Mapping[str, Callable[[Cues], Choice]]] = {
+    CUE_AFFECT: _affect,
+    CUE_SILENCE: _silence,
+    CUE_ARRIVAL: _arrival,
+    CUE_LEAVING: _leaving,
+}
+"""What is done where nobody said anything, by cue."""
+
+
+def _last_words(cues: Cues) -> str:
+    return cues.words or (cues.before[-1] if cues.before else "")
 
 
 def _plain(topic: str, reason: str, cues: Cues, *, emotion: str, tone: str) -> Choice:

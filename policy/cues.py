@@ -19,6 +19,7 @@ from perception.percept import (
     GESTURE,
     LOOKS,
     NEGATIVE,
+    PRESENCE,
     PROSODY,
     SENSE_BACK,
     SENSE_LOST,
@@ -67,6 +68,8 @@ class Cues:
         contradiction: how face or voice contradict the words, in a few words; ``""`` if they do not.
         silence: time since the last words of either side.
         talking: whether the person's voice is on just now.
+        absent: whether nobody is to be seen.
+        away: for how long nobody was there before somebody came last; ``None`` if nobody was seen to leave before.
         lost: names of the senses that are lost or refused.
         evidence: the percepts behind all this, oldest first.
     """
@@ -85,6 +88,8 @@ class Cues:
     contradiction: str = ""
     silence: Nanos = 0
     talking: bool = False
+    absent: bool = False
+    away: Nanos | None = None
     lost: frozenset[str] = frozenset()
     evidence: tuple[Percept, ...] = ()
 
@@ -166,6 +171,8 @@ def cues_of(window: ContextWindow) -> Cues:
         contradiction=contradiction(words, facing, voice, gaze) if words else "",
         silence=max(0, window.end - _last_voice(window)),
         talking=_talking(window),
+        absent=_absent(window),
+        away=_away(window),
         lost=lost,
         evidence=tuple(sorted(shown, key=lambda p: (p.start, p.end))),
     )
@@ -209,8 +216,28 @@ def lost_senses(window: ContextWindow) -> frozenset[str]:
 
 
 def _absent(window: ContextWindow) -> bool:
-    face = window.latest(FACE)
-    return face is not None and face.label == "absent"
+    """Tell whether the last word on it, of the face or of the head count, is that nobody is there."""
+    for entry in reversed(window.entries):
+        if isinstance(entry, Percept):
+            if entry.kind == FACE:
+                return entry.label == "absent"
+            if entry.kind == PRESENCE:
+                return entry.label == "left" and entry.number("count") == 0
+    return False
+
+
+def _away(window: ContextWindow) -> Nanos | None:
+    """Return how long it was empty before somebody came last."""
+    came: Percept | None = None
+    for entry in reversed(window.entries):
+        if isinstance(entry, Percept) and entry.kind == PRESENCE:
+            if came is None:
+                if entry.label != "arrived":
+                    return None
+                came = entry
+            elif entry.label == "left":
+                return came.end - entry.end if entry.number("count") == 0 else None
+    return None
 
 
 def _talking(window: ContextWindow) -> bool:

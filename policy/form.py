@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from perception.context import CUE_AFFECT, CUE_END_OF_TURN, CUE_SILENCE, ContextWindow
+from perception.context import (
+    CUE_AFFECT,
+    CUE_ARRIVAL,
+    CUE_END_OF_TURN,
+    CUE_LEAVING,
+    CUE_SILENCE,
+    ContextWindow,
+)
 from policy.cues import cues_of
 from policy.decision import EMOTIONS, STRATEGIES, TONES, Backchannel, Express, Speak, Step, Thought, Wait
 from policy.parse import Clauses
@@ -55,6 +62,8 @@ _HAPPENED: Final = {
     CUE_END_OF_TURN: "The person has finished speaking.",
     CUE_SILENCE: "It has been quiet for a long while.",
     CUE_AFFECT: "The person's face or voice has just changed.",
+    CUE_ARRIVAL: "Somebody has just come in.",
+    CUE_LEAVING: "Nobody is there any more.",
 }
 _THINK: Final = (
     "First think, between <think> and </think>, in four short sentences: who they are and how they are, what they feel "

@@ -31,6 +31,9 @@ _SURE_GLAD: Final = 0.8
 """Share that a glad mood needs when no glad word and no smile speaks for it: congratulating a person in
 distress is the worst mistake there is."""
 
+_BRIGHT: Final = 0.6
+"""Probability of a happy face from which it may count as bright."""
+
 _PULL: Final = 1.5
 _FITS: Final[Mapping[str, tuple[str, ...]]] = {
     "grief": ("sad",),
@@ -68,6 +71,8 @@ def fuse(read: Reading, cues: Cues) -> str:
     heavy, glad = (sum(part for mood, part in moods.items() if mood in group) for group in (HEAVY, GLAD))
     named = mood_words(cues.words)
     share = moods[best]
+    if best in GLAD and share >= _SURE and bright(cues) and "grief" not in named:
+        return best
     if best in GLAD:
         if "grief" in named:
             return "grief"
@@ -100,6 +105,13 @@ def fuse(read: Reading, cues: Cues) -> str:
     if glad >= 0.5:
         return "glad"
     return "neutral"
+
+
+def bright(cues: Cues) -> bool:
+    """Tell whether the whole manner is glad: a smile, a lively voice, and nothing that speaks against them."""
+    voice = cues.voice or {}
+    lively = any(voice.get(label, 0.0) >= SHOWN for label in ("rising", "fast", "loud"))
+    return cues.smiling >= _BRIGHT and lively and cues.distress < SHOWN and cues.gaze != "away"
 
 
 def display(mood: str, distress: float, cues: Cues, leaning: Leaning | None = None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ embedding space and lets the patterns weigh in.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -87,18 +88,27 @@ def act_of(words: str) -> str:
     count = len(bare.split())
     patterns = lexicon("act")
     for act in _ORDER:
-        if patterns.search(act, bare) is None and patterns.search(act, text) is None:
+        parts = (bare, text, *_clauses(words)) if act == "goodbye" else (bare, text)
+        if all(patterns.search(act, part) is None for part in parts):
             continue
         if count <= _LONGEST.get(act, 14):
             return act
     return ""
 
 
+def _clauses(words: str) -> list[str]:
+    """Return ``words`` cut at every mark: leave is taken in a clause, with its reason before or after it."""
+    return [plain(part) for part in _MARKS.split(words)]
+
+
+_MARKS: Final = re.compile(r"[,.;:!?]+")
 _ORDER: Final = (
     "off_topic", "change", "quiet", "repeat", "presence", "identity", "perceive", "complaint", "joke",
     "greeting", "how_are_you", "thanks", "goodbye", CONTINUE, "advice", "fact",
 )  # fmt: skip
-_LONGEST: Final[Mapping[str, int]] = {"off_topic": 400, "quiet": 12, "advice": 80, "fact": 30, "complaint": 20}
+_LONGEST: Final[Mapping[str, int]] = {
+    "off_topic": 400, "quiet": 16, "advice": 80, "fact": 30, "complaint": 20, "identity": 24,
+}  # fmt: skip
 
 
 class KeywordReader:

@@ -1,8 +1,14 @@
 """The fast path: what the agent's face and a small sound do within moments of a percept, with no model to wait for.
 
-A pure function of what it was told: time is an argument. It mirrors joy with warmth and meets distress with
-concern, nods where the person pauses, and says "mm-hm" at most a few times within a turn. It never acts on
-``uncertain``, and a smile after distress is met with warmth only, for crying can read as a smile.
+A pure function of what it was told: time is an argument. It mirrors joy with warmth and meets distress with concern,
+never with a copy of it; a look has an onset, holds while something renews it, and decays to rest. It nods where the
+person pauses or the voice falls, and says "mm-hm" at most a few times within a turn, in a pause, and quietly where
+somebody is in distress. Whoever looks away to think is left in peace. It never acts on ``uncertain``. A smile alone is
+met with warmth, and returned only over glad words and after nothing heavy, for crying can read as a smile.
+
+Pauses and falls of the voice as places for a sound of listening: Ward and Tsukahara, *Prosodic features which cue
+back-channel responses in English and Japanese*, Journal of Pragmatics 32, 2000. Looking away as a sign that one keeps
+the turn: Kendon, *Some functions of gaze-direction in social interaction*, Acta Psychologica 26, 1967.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from typing import Final
 from perception.percept import (
     END_OF_TURN,
     EXPRESSION,
+    GAZE,
     GESTURE,
     NEGATIVE,
     PARTIAL,
@@ -26,48 +33,84 @@ from perception.percept import (
 )
 from perception.timebase import MS, SECOND, Nanos
 from policy import replies
-from policy.decision import Backchannel, Decision, Express
+from policy.decision import Backchannel, Decision, Express, Wait
 from policy.prompt import GLAD
 from policy.reading import HEAVY
 from policy.words import mood_words
 
 INCOMPLETE: Final = "incomplete"
+REST: Final = "neutral"
+QUIET: Final = ("mm", "mm-hm")
+"""Sounds of listening that are hummed, for strong distress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """When the reflexes act.
+class ReflexOptions:
+    """When the reflexes act, and how a look comes and goes.
 
     Attributes:
         sure: confidence a percept needs.
-        express_gap: least time between two looks of the same emotion.
+        more: confidence that more is to come which a sound of listening needs; at the end of a turn it is out of place.
+        strong: confidence from which distress is strong; a trembling voice always is.
+        falls_st: fall of the voice at the end of a phrase, semitones, that gets a nod.
+        onset: from the first trace of a look to all of it.
+        hold: how long a look stays after what last called for it.
+        decay: from its beginning to fade to rest.
         change_gap: least time between two looks of different emotions.
         nod_gap: least time between two nods.
-        backchannel_gap: least time between two sounds of listening, and from the start of a turn to the first.
+        first: from the start of a turn to the first nod or sound of listening.
+        backchannel_gap: least time between two sounds of listening.
         backchannels: most sounds of listening within one turn of the person.
-        memory: how long distress is remembered.
+        memory: how long distress, or gladness, is remembered.
+        away: how long somebody has looked aside before a look back is met.
+        still: longest stillness for somebody who looks away to think.
     """
 
     sure: float = 0.5
-    express_gap: Nanos = 6 * SECOND
+    more: float = 0.9
+    strong: float = 0.75
+    falls_st: float = 4.0
+    onset: Nanos = 400 * MS
+    hold: Nanos = 5 * SECOND
+    decay: Nanos = 1500 * MS
     change_gap: Nanos = 1200 * MS
     nod_gap: Nanos = 2500 * MS
+    first: Nanos = 3 * SECOND
     backchannel_gap: Nanos = 4 * SECOND
     backchannels: int = 3
     memory: Nanos = 12 * SECOND
+    away: Nanos = SECOND
+    still: Nanos = 6 * SECOND
+
+
+@dataclass(slots=True)
+class _Look:
+    """What the face shows: ``stage`` is the share of its peak that was shown last, ``due`` when that changes."""
+
+    emotion: str = REST
+    at: Nanos | None = None
+    peak: float = 0.0
+    stage: str = "rest"
+    due: Nanos | None = None
+    renewed: Nanos = 0
+    evidence: tuple[Percept, ...] = ()
 
 
 @dataclass(slots=True)
 class _State:
     talking: bool = False
+    pausing: bool = False
     agent: bool = False
     turn_began: Nanos = 0
     sounds: int = 0
     sound_at: Nanos | None = None
     nod_at: Nanos | None = None
-    look: str = "neutral"
-    look_at: Nanos | None = None
+    look: _Look = field(default_factory=_Look)
     heavy_at: Nanos | None = None
+    glad_at: Nanos | None = None
+    strong_at: Nanos | None = None
+    away_at: Nanos | None = None
+    still_told: bool = False
     words: str = ""
     said: list[str] = field(default_factory=list)
 
@@ -79,19 +122,54 @@ class Reflex:
         options: when they act; the defaults if left out.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
-        self._options = options or Options()
+    def __init__(self, options: ReflexOptions | None = None) -> None:
+        self._options = options or ReflexOptions()
         self._state = _State()
 
-    def agent_speaks(self, speaking: bool) -> None:
-        """Say whether the agent's own voice is on; while it is, there is no sound of listening and no nod."""
-        self._state.agent = speaking
+    def agent_speaks(self, speaking: bool, now: Nanos = 0, shown: str = REST) -> None:
+        """Say whether the agent's own voice is on; while it is, there is no sound of listening and no nod.
+
+        Args:
+            speaking: whether it is.
+            now: the time on the call's clock.
+            shown: what the face shows when the reply is over; it fades like any look.
+        """
+        state, options = self._state, self._options
+        state.agent = speaking
+        if speaking:
+            state.look.due = None
+        elif shown != REST:
+            state.look = _Look(shown, now, 0.6, "peak", now + options.hold, now)
 
     def turn_taken(self) -> None:
         """Say that the person's turn is over; the count of sounds starts anew with the next."""
         self._state.sounds = 0
-        self._state.talking = False
+        self._state.talking = self._state.pausing = False
         self._state.words = ""
+
+    def deadline(self) -> Nanos | None:
+        """Return when :meth:`tick` has something to say, if ever."""
+        return self._state.look.due
+
+    def tick(self, now: Nanos) -> Express | None:
+        """Let the look grow, fade, or go to rest, if its time has come."""
+        look, options = self._state.look, self._options
+        if look.due is None or now < look.due:
+            return None
+        match look.stage:
+            case "onset":
+                look.stage, look.due = "peak", look.renewed + options.hold
+                return self._shown(look.peak, "What called for this look goes on.")
+            case "peak" if now < look.renewed + options.hold:
+                look.due = look.renewed + options.hold
+                return None
+            case "peak":
+                look.stage, look.due = "decay", now + options.decay
+                return self._shown(look.peak / 2, "Nothing has renewed this look; it fades.")
+            case _:
+                emotion, evidence = look.emotion, look.evidence
+                self._state.look = _Look(at=look.at)
+                return Express(emotion=REST, intensity=0.3, reason=f"The look of {emotion} is over.", evidence=evidence)
 
     def step(self, percept: Percept, now: Nanos) -> Decision | None:
         """Take in a percept; return what to do about it at once, or ``None``.
@@ -102,28 +180,42 @@ class Reflex:
         """
         state = self._state
         if percept.kind == SPEECH_STARTED:
+            state.pausing = False
             if not state.talking:
                 state.talking, state.turn_began = True, now
             return None
         if percept.kind in {PARTIAL, TRANSCRIPT}:
             return self._hear(percept, now)
-        if percept.label == UNCERTAIN or percept.confidence < self._options.sure:
-            return None
-        if percept.kind == END_OF_TURN:
-            if percept.label == INCOMPLETE:
-                return self._sound(percept, now) or self._nod(percept, now, "The person pauses and has more to say.")
-            return None
         if percept.kind == SPEECH_ENDED:
-            return self._nod(percept, now, "The person takes a breath.")
-        if percept.kind == EXPRESSION:
-            return self._mirror(percept, now)
-        if percept.kind == PROSODY and percept.label == "trembling":
-            state.heavy_at = now
-            return self._look("concern", percept, now, "The voice trembles.")
-        if percept.kind == GESTURE and percept.label == "nod" and not state.agent:
-            return self._nod(percept, now, "The person nods.")
-        if percept.kind == PRESENCE and percept.label == "arrived":
-            return self._look("warm", percept, now, "Someone arrives.")
+            state.pausing = True
+        if percept.label == UNCERTAIN:
+            return None
+        if (
+            percept.kind == PROSODY
+            and not state.pausing
+            and percept.number("pitch_final_st") <= -self._options.falls_st
+        ):
+            return self._nod(percept, now, "The voice falls in the middle of the turn.")
+        if percept.confidence < self._options.sure:
+            return None
+        match percept.kind:
+            case k if k == END_OF_TURN:
+                if percept.label != INCOMPLETE:
+                    return None
+                return self._sound(percept, now) or self._nod(percept, now, "The person pauses and has more to say.")
+            case k if k == SPEECH_ENDED:
+                return self._nod(percept, now, "The person takes a breath.")
+            case k if k == EXPRESSION:
+                return self._mirror(percept, now)
+            case k if k == GAZE:
+                return self._gaze(percept, now)
+            case k if k == PROSODY and percept.label == "trembling":
+                state.heavy_at = state.strong_at = now
+                return self._look("concern", percept, now, "The voice trembles.")
+            case k if k == GESTURE and percept.label == "nod" and not state.agent:
+                return self._nod(percept, now, "The person nods.")
+            case k if k == PRESENCE and percept.label == "arrived":
+                return self._look("warm", percept, now, "Someone arrives.")
         return None
 
     def _hear(self, percept: Percept, now: Nanos) -> Decision | None:
@@ -137,51 +229,118 @@ class Reflex:
             state.heavy_at = now
             return self._look("concern", percept, now, "Heavy words.")
         if any(mood in GLAD for mood in moods):
+            state.glad_at = now
             return self._look("warm" if self._heavy(now) else "happy", percept, now, "Glad words.")
         return None
 
     def _mirror(self, percept: Percept, now: Nanos) -> Decision | None:
-        if percept.label in NEGATIVE:
-            self._state.heavy_at = now
-            emotion = "calm" if percept.label == "angry" else "concern"
-            return self._look(emotion, percept, now, f"The face looks {percept.label}.")
-        if percept.label == "happy":
+        state, label = self._state, percept.label
+        if label in NEGATIVE:
+            state.heavy_at = now
+            if percept.confidence >= self._options.strong:
+                state.strong_at = now
+            emotion = "calm" if label == "angry" else "concern"
+            return self._look(emotion, percept, now, f"The face looks {label}.")
+        if label == "happy":
+            if self._heavy(now):
+                return self._look("warm", percept, now, "A smile, shortly after something heavy.")
+            at = state.glad_at
+            if at is not None and now - at < self._options.memory:
+                return self._look("happy", percept, now, "The person smiles over glad words.")
+            return self._look("warm", percept, now, "The person smiles; a smile alone is not joy.")
+        if label == "surprise":
             heavy = self._heavy(now)
-            why = "A smile, shortly after something heavy." if heavy else "The person smiles."
-            return self._look("warm" if heavy else "happy", percept, now, why)
-        if percept.label == "surprise":
-            return self._look("surprise", percept, now, "The face looks surprised.")
+            return self._look("concern" if heavy else "surprise", percept, now, "The face looks surprised.")
         return None
 
-    def _heavy(self, now: Nanos) -> bool:
-        at = self._state.heavy_at
-        return at is not None and now - at < self._options.memory
+    def _gaze(self, percept: Percept, now: Nanos) -> Decision | None:
+        state = self._state
+        if percept.label == "away":
+            if state.away_at is None:
+                state.away_at, state.still_told = now, False
+                if self._heavy(now) and not state.agent:
+                    return self._gesture(
+                        "look_away", percept, "They look away in distress: the eyes give them room.", intensity=0.3
+                    )
+            return self._thinks(percept, now)
+        since, state.away_at = state.away_at, None
+        if since is None or now - since < self._options.away or state.agent:
+            return None
+        return self._gesture("blink", percept, "They look back: the eyes meet them.", intensity=0.4)
 
-    def _look(self, emotion: str, percept: Percept, now: Nanos, reason: str) -> Express | None:
-        state, options = self._state, self._options
-        if state.look_at is not None:
-            gap = options.express_gap if emotion == state.look else options.change_gap
-            if now - state.look_at < gap:
-                return None
-        state.look, state.look_at = emotion, now
+    def _gesture(self, gesture: str, percept: Percept, reason: str, *, intensity: float) -> Express:
+        emotion = "concern" if self._heavy(percept.end) else "warm"
         return Express(
             emotion=emotion,
-            intensity=round(0.4 + 0.5 * percept.confidence, 3),
+            gesture=gesture,
+            intensity=intensity,
             reason=reason,
             evidence=(percept,),
             confidence=percept.confidence,
         )
 
-    def _nod(self, percept: Percept, now: Nanos, reason: str) -> Express | None:
+    def _still(self, now: Nanos) -> bool:
+        """Whether the person looks away to think, in a pause of their own turn."""
         state = self._state
-        if state.agent or not state.talking:
+        if state.away_at is None or not (state.talking and state.pausing):
+            return False
+        return now - state.away_at < self._options.still
+
+    def _thinks(self, percept: Percept, now: Nanos) -> Wait | None:
+        """Say once that the agent keeps still."""
+        state = self._state
+        if not self._still(now) or state.still_told or state.agent:
             return None
+        state.still_told = True
+        return Wait(
+            reason="The person looks away to think: keep still.", evidence=(percept,), confidence=percept.confidence
+        )
+
+    def _heavy(self, now: Nanos) -> bool:
+        at = self._state.heavy_at
+        return at is not None and now - at < self._options.memory
+
+    def _strong(self, now: Nanos) -> bool:
+        at = self._state.strong_at
+        return at is not None and now - at < self._options.memory
+
+    def _look(self, emotion: str, percept: Percept, now: Nanos, reason: str) -> Express | None:
+        look, options = self._state.look, self._options
+        held = now - look.renewed < options.hold + options.decay
+        if emotion == look.emotion and look.stage in ("onset", "peak") and held:
+            look.renewed = now
+            return None
+        if look.at is not None and now - look.at < options.change_gap:
+            return None
+        peak = round(0.4 + 0.5 * percept.confidence, 3)
+        due = None if self._state.agent else now + options.onset
+        self._state.look = _Look(emotion, now, peak, "onset", due, now, (percept,))
+        return Express(
+            emotion=emotion,
+            intensity=round(0.6 * peak, 3),
+            reason=reason,
+            evidence=(percept,),
+            confidence=percept.confidence,
+        )
+
+    def _shown(self, intensity: float, reason: str) -> Express:
+        look = self._state.look
+        sure = min((p.confidence for p in look.evidence), default=1.0)
+        return Express(
+            emotion=look.emotion, intensity=round(intensity, 3), reason=reason, evidence=look.evidence, confidence=sure
+        )
+
+    def _nod(self, percept: Percept, now: Nanos, reason: str) -> Decision | None:
+        state = self._state
+        if state.agent or not state.talking or now - state.turn_began < self._options.first:
+            return None
+        if self._still(now):
+            return self._thinks(percept, now)
         if state.nod_at is not None and now - state.nod_at < self._options.nod_gap:
             return None
         state.nod_at = now
-        emotion = "concern" if self._heavy(now) else "warm"
         return Express(
-            emotion=emotion,
+            emotion="concern" if self._heavy(now) else "warm",
             gesture="nod",
             intensity=0.5,
             reason=reason,
@@ -189,15 +348,21 @@ class Reflex:
             confidence=percept.confidence,
         )
 
-    def _sound(self, percept: Percept, now: Nanos) -> Backchannel | None:
+    def _sound(self, percept: Percept, now: Nanos) -> Decision | None:
         state, options = self._state, self._options
-        since = state.turn_began if state.sound_at is None else max(state.sound_at, state.turn_began)
-        if state.agent or not state.talking or state.sounds >= options.backchannels:
+        if state.agent or not state.talking or not state.pausing or state.sounds >= options.backchannels:
             return None
-        if now - since < options.backchannel_gap:
+        if percept.confidence < options.more:
             return None
-        glad = state.look == "happy" and not self._heavy(now)
-        tokens = replies.tokens(heavy=self._heavy(now), light=glad)
+        if now - state.turn_began < max(options.first, options.backchannel_gap):
+            return None
+        if state.sound_at is not None and now - state.sound_at < options.backchannel_gap:
+            return None
+        if self._still(now):
+            return self._thinks(percept, now)
+        strong = self._strong(now)
+        glad = state.look.emotion == "happy" and not self._heavy(now)
+        tokens = QUIET if strong else replies.tokens(heavy=self._heavy(now), light=glad)
         fresh = [token for token in tokens if token not in state.said[-2:]] or list(tokens)
         token = fresh[len(state.said) % len(fresh)]
         state.said.append(token)
@@ -206,7 +371,7 @@ class Reflex:
         state.sound_at = now
         return Backchannel(
             token=token,
-            reason="The person pauses within the turn.",
+            reason="The person pauses within the turn" + (", in distress: quietly." if strong else "."),
             evidence=(percept,),
             confidence=percept.confidence,
         )

@@ -61,7 +61,8 @@ def choose(
     act = answer_act(reading, cues, mood, distress)
     if act is not None and (leaning is None or act.topic not in _BRIEF):
         return act
-    layered = answer_mask(cues, mood, distress) or answer_fond(cues, mood, distress)
+    glad = sum(share for name, share in reading.moods.items() if name in GLAD)
+    layered = answer_mask(cues, mood, distress, glad) or answer_fond(cues, mood, distress)
     if layered is not None:
         return layered
     emotion, tone = display(mood, distress, cues, leaning)

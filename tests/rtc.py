@@ -218,6 +218,9 @@ class Recorder:
             await transport.close()
             self.ended.set()
 
+    def watch(self, told: Callable[[str], None], /) -> None:
+        """There is no webhook."""
+
     def sends_to(self) -> list[str]:
         return []
 

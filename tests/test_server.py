@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import socket
@@ -20,8 +21,10 @@ import pytest
 import uvicorn
 
 import server
-from agent.config import Config, ServerConfig
+from agent import token
+from agent.config import Config, ConfigError
 from agent.journal import Event, Metric, Note
+from agent.server_options import ServerConfig
 from agent.transports import Transport
 from perception.timebase import SECOND
 from tests.rtc import Client, Recorder
@@ -109,10 +112,12 @@ def test_the_page_and_its_headers() -> None:
             assert page.status_code == 200
             assert "<html" in page.text
             assert page.headers["cache-control"] == "no-cache"
-            assert page.headers["content-security-policy"].startswith("default-src 'self'")
+            assert page.headers["content-security-policy"].startswith("default-src 'none'")
             assert "unsafe" not in page.headers["content-security-policy"]
             assert page.headers["x-content-type-options"] == "nosniff"
             assert "camera=(self)" in page.headers["permissions-policy"]
+            assert "geolocation=()" in page.headers["permissions-policy"]
+            assert page.headers["referrer-policy"] == "no-referrer"
             script = await h.http.get("/peer.js")
             assert script.headers["content-type"].startswith("text/javascript")
             assert (await h.http.get("/../server.py")).status_code == 404
@@ -374,6 +379,120 @@ def test_the_process_answers_talks_and_stops_in_good_order(tmp_path: Path, numbe
         process.wait()
         if process.stderr is not None:
             process.stderr.close()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "rapport.key"
+    token.new_key(path)
+    return path
+
+
+def test_with_a_key_every_new_call_needs_a_token_and_each_opens_one(key: Path) -> None:
+    def ticket(**more: Any) -> str:
+        return token.mint(token.read_key(key), ttl_s=60, **more)
+
+    async def main() -> None:
+        async with house(host="0.0.0.0", public="no", key_file=str(key), max_calls=4) as h:
+            client = Client()
+            h.clients.append(client)
+            offer = await client.offer()
+            none = await h.http.post("/api/offer", json=offer)
+            assert none.status_code == 401
+            assert none.headers["www-authenticate"] == "Bearer"
+            assert "join token" in none.json()["detail"]
+            assert (await h.http.post("/start")).status_code == 401
+            text = ticket()
+            bearer = {"Authorization": f"Bearer {text}"}
+            assert (await h.http.post("/start", headers=bearer)).status_code == 200
+            broken = await h.http.post("/api/offer", json={"type": "offer", "sdp": "v=0"}, headers=bearer)
+            assert broken.status_code == 400
+            answer = await h.http.post("/api/offer", json=offer, headers=bearer)
+            assert answer.status_code == 200
+            await client.accept(answer.json())
+            again = await h.http.post("/api/offer", json=offer, headers=bearer)
+            assert again.status_code == 401
+            assert "used before" in again.json()["detail"]
+            await h.call(pc_id=client.pc_id, restart_pc=True)  # who goes on with a call needs no second one
+            await h.call(token=ticket())
+            await h.call(f"/api/offer?token={ticket()}")
+            assert (await h.http.get("/readyz")).json()["calls"] == 3
+
+    run(main)
+
+
+def test_offers_are_counted_and_strangers_see_no_numbers(key: Path) -> None:
+    async def main() -> None:
+        given: dict[str, Any] = {"host": "0.0.0.0", "key_file": str(key), "operators": ("10.9.0.0/16",)}
+        async with house(offers_per_minute=3, **given) as h:
+            assert (await h.http.get("/metrics")).status_code == 403
+            assert (await h.http.get("/readyz")).json() == {"ready": True}
+            statuses = [(await h.http.post("/api/offer", content=b"{", headers=JSON)).status_code for _ in range(5)]
+            assert statuses == [400, 400, 400, 429, 429]
+            behind = {"X-Forwarded-For": "10.9.0.1"}
+            assert (await h.http.get("/metrics", headers=behind)).status_code == 200
+
+    run(main)
+
+
+def test_a_door_without_a_key_opens_for_nobody_else() -> None:
+    with pytest.raises(ConfigError, match=r"server\.key_file"):
+        server.app(Recorder(), Config(server=ServerConfig(host="0.0.0.0")))
+    with pytest.raises(ConfigError, match=r"server\.allowed_origins"):
+        server.app(Recorder(), Config(server=ServerConfig(allowed_origins=("*",))))
+
+
+def test_a_full_house_says_so_at_once_and_the_call_goes_on() -> None:
+    async def main() -> None:
+        async with house(max_calls=1) as h:
+            client = await h.call()
+            other = Client()
+            h.clients.append(other)
+            offer = await other.offer()
+            times = []
+            for _ in range(100):
+                began = time.monotonic()
+                answer = await h.http.post("/api/offer", json=offer)
+                times.append(time.monotonic() - began)
+                assert answer.status_code == 503
+                assert int(answer.headers["retry-after"]) > 0
+            assert sorted(times)[len(times) // 2] < 0.05
+            client.ask("ping", None, "alive")
+            await client.wait_for(lambda m: m.get("id") == "alive")
+
+    run(main)
+
+
+def test_what_is_not_there_and_what_fails_is_a_problem_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with house() as h:
+            for method, url, status in (("GET", "/nothing", 404), ("PUT", "/api/bye", 405), ("POST", "/nothing", 405)):
+                answer = await h.http.request(method, url)
+                assert answer.status_code == status, (method, url)
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.json()["status"] == status
+
+            def fail() -> dict[str, Any]:
+                raise RuntimeError("a secret")
+
+            monkeypatch.setattr(h.runtime, "describe", fail)
+            answer = await h.http.get("/readyz")
+            assert answer.status_code == 500
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert "secret" not in answer.text
+
+    run(main)
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    web = Path(server.__file__).parent / "agent" / "web"
+    page = (web / "index.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
+    assert not re.findall(r"<script(?![^>]*src=)", page)
+    for script in web.glob("*.js"):
+        assert not re.findall(r"""(?:from|import)\s*\(?["'](?:https?:)?//""", script.read_text()), script.name
+    for style in web.glob("*.css"):
+        assert not re.findall(r"""url\(\s*["']?(?:https?:)?//""", style.read_text()), style.name
 
 
 ALONE = ("unshare", "-rn", "sh", "-c")

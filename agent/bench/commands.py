@@ -19,6 +19,7 @@ from agent.bench.progress import Meter
 from agent.bench.records import RUN, Record, RunError, read_records, replacing
 from agent.config import Use
 from agent.doctor import usable_cores
+from agent.empathy import command as empathy
 from agent.media_file import MediaError, open_media
 from perception.timebase import SECOND, as_seconds
 from policy.tasks import VARIANTS, Item, Task, TaskError
@@ -36,6 +37,7 @@ examples:
   agent bench --data HumanSense_bench --task ES --task PC --limit 50
   agent bench --data HumanSense_bench --variant think --out runs/think
   agent bench --data HumanSense_bench --compare runs/think
+  agent bench --task empathy --out runs/empathy       timing, choice and safety of the agent itself (docs/empathy.md)
   agent bench score results.json --model qwen --rules reference     score somebody's result file again
   agent bench report runs/think                       print the report of a run and write its page anew
   agent bench compare runs/think runs/direct          paired difference of two runs
@@ -63,7 +65,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--feed", choices=FEEDS, default="percepts", help="what the policy gets of the media")
     parser.add_argument("--asr", action="store_true", help="show the data set's own transcript")
     parser.add_argument("--hear-all", action="store_true", help="hear also the tasks that are silent as published")
-    parser.add_argument("--task", action="append", default=[], metavar="TASK", help="only this task (code or type)")
+    parser.add_argument(
+        "--task", action="append", default=[], metavar="TASK", help="only this task (code or type), or empathy"
+    )
     parser.add_argument("--id", action="append", default=[], metavar="ID", help="only this item (or a beginning of it)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N items")
     parser.add_argument("--shuffle", type=int, metavar="SEED", help="in a random order")
@@ -74,6 +78,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
     parser.add_argument("--no-page", action="store_true", help="write no HTML page")
     parser.add_argument("--compare", type=Path, metavar="RUN", help="compare with an earlier run")
+    empathy.add(parser)
     parser.set_defaults(run=_bench)
     verbs = parser.add_subparsers(dest="verb", required=False, metavar="VERB")
 
@@ -102,6 +107,10 @@ def add(commands: Any) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    if empathy.wanted(options):
+        return empathy.run(options)
+    if options.part:
+        raise RunError(f"--part goes with --task {empathy.TASK} and no --data")
     if not options.data:
         raise RunError(f"which data set? give --data DIR or --data {BUILTIN}; agent bench --help shows examples")
     if options.repeat < 1 or options.limit < 0 or options.jobs < 0 or not options.patience > 0:
@@ -329,5 +338,5 @@ def _print(what: Any) -> None:
     Console().print(what)
 
 
-ERRORS: Final = (RunError, TaskError, ConditionError)
+ERRORS: Final = (RunError, TaskError, ConditionError, empathy.EmpathyError)
 """What a person can mend; the message says how."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import av
@@ -12,12 +11,15 @@ import structlog
 from aiortc import RTCDataChannel
 
 from agent import wire
-from agent.action import Action, Caption, Display, HoldAudio, PlayAudio, StopAudio
+from agent.action import Action, Caption, Display, HoldAudio, PlayAudio, Resource, StopAudio
 from agent.clock import Clock
 from agent.journal import Body, Event, Metric, Note
 from agent.playout import Playout
+from agent.token import EVERYTHING
 from agent.transports import Feed, Hangup, Signal
-from agent.transports._intake import Gates, Intake
+from agent.transports._intake import Intake
+from agent.transports._limits import CallLimits
+from agent.transports._messages import Messages
 from agent.transports._outbox import Outbox
 from agent.transports._peer import Peer
 from agent.transports._reorder import Packet
@@ -31,27 +33,7 @@ _PAUSE: Final[Nanos] = 350 * MS
 """Silence between two clauses that is still one stretch of speech."""
 
 _MEASURE: Final[Nanos] = 5 * SECOND
-_MESSAGES_HZ: Final = 50
-_BURST: Final = 100
 _REMEMBERED: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallLimits:
-    """When a caller counts as gone, and what may be perceived.
-
-    Attributes:
-        consent: ``required``: nothing is perceived before the client has said what may be; ``given``: the
-            place of use has seen to it (a kiosk with a sign), everything is perceived unless refused.
-        dead_after: time without a ping, a packet or a word after which the caller is gone.
-        return_within: time that a caller whose connection was closed has to come back.
-        gates: which senses need which device.
-    """
-
-    consent: str = "required"
-    dead_after: Nanos = 15 * SECOND
-    return_within: Nanos = 3 * SECOND
-    gates: Gates = field(default_factory=Gates)
 
 
 class WebRtcCall:
@@ -63,6 +45,9 @@ class WebRtcCall:
         limits: when a caller counts as gone, and what may be perceived.
         about: the agent's parts by name, shown to the client.
         watch: sees every event that is told.
+        grants: what the caller may do, of ``audio video data observe``; without ``data`` typed words are refused,
+            without ``observe`` nothing of what the agent perceives and decides is shown. The media are seen to in
+            the offer.
 
     Attributes:
         began: when the caller first asked, on ``clock``.
@@ -75,6 +60,7 @@ class WebRtcCall:
         limits: CallLimits,
         about: Mapping[str, Any],
         watch: Callable[[Event], None] = lambda event: None,
+        grants: frozenset[str] = EVERYTHING,
     ) -> None:
         given = limits.consent == "given"
         self.playout = Playout()
@@ -99,10 +85,13 @@ class WebRtcCall:
         self._gone_at: Nanos | None = None
         self._measured_at: Nanos = self._seen_at
         self._dropped = 0
-        self._budget = _Budget(self._seen_at)
+        self._grants = grants
+        self._messages = Messages(limits.messages, self._seen_at)
+        self._unread = 0
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
         self._came = False
+        self._link = "live"
         self._shown: wire.Outbound | None = None
         self._why = ""
         self._log = log.bind(call=call_id)
@@ -152,7 +141,7 @@ class WebRtcCall:
             case Caption():
                 for message in self._captions.messages(action):
                     self.outbox.post(message)
-            case Display():
+            case Display() | Resource():
                 self.outbox.post(wire.display(action))
 
     def played(self, reply: int) -> Nanos:
@@ -166,7 +155,7 @@ class WebRtcCall:
     def tell(self, event: Event) -> None:
         """Show the client an event."""
         self._watch(event)
-        for message in wire.event(event):
+        for message in wire.event(event) if "observe" in self._grants else ():
             self.outbox.post(message)
 
     async def close(self) -> None:
@@ -248,14 +237,26 @@ class WebRtcCall:
         if peer is not self.peer or self.over:
             return
         self._seen_at = self._wall.now()
-        verdict = self._budget.spend(self._seen_at)
+        limits = self._limits.messages
         try:
-            if verdict == "warn":
-                raise wire.WireError(f"more than {_MESSAGES_HZ} messages a second; the rest is not read")
-            if verdict == "pay":
-                self._obey(wire.parse(message))
+            match self._messages.judge(len(message), self._seen_at):
+                case "read":
+                    self._obey(wire.parse(message))
+                case "warn":
+                    most = f"more than {limits.rate_hz:g} messages a second or {limits.most_bytes} bytes in one"
+                    raise wire.WireError(f"{most}; what goes beyond is not read")
+                case "close":
+                    self.abused(peer, "too many messages that were not read")
         except wire.WireError as error:
             self.outbox.post(wire.error_response(error.id, str(error)))
+
+    def abused(self, peer: Peer, why: str) -> None:
+        """Close the channel; and end the call, for without it a person could not take back what they allowed."""
+        if peer is self.peer:
+            self._log.warning("data_channel_closed", why=why)
+            self._report(Note("data_channel_closed", "warning", {"why": why}))
+            peer.close_channels()
+            self.hang_up("data channel closed")
 
     # Inside.
 
@@ -270,6 +271,8 @@ class WebRtcCall:
                 self._show_state(anyway=True)
             case wire.Disconnect():
                 self.hang_up("disconnect-bot")
+            case wire.SendText() if "data" not in self._grants:
+                raise wire.WireError("typed words are not granted by the token of this call")
             case wire.SendText():
                 intake.hand(Text(message.content, at=self._now()))
             case wire.TrackStatus():
@@ -314,17 +317,28 @@ class WebRtcCall:
         if self.peer is not None:
             self.peer.inlet.flush()
         self.intake.tick()
+        self._follow_link(now - self._seen_at)
         self._follow_voice(now)
         if now - self._measured_at >= _MEASURE:
             self._measured_at = now
             self._measure()
 
     def _measure(self) -> None:
-        for metric in self.intake.measure():
+        for metric in self.intake.measure(self.peer.counts() if self.peer is not None else {}):
             self._report(metric)
         if self.outbox.dropped > self._dropped:
             self._report(Metric("messages_dropped_count", self.outbox.dropped - self._dropped))
             self._dropped = self.outbox.dropped
+        if self._messages.refused > self._unread:
+            self._report(Metric("messages_refused_count", self._messages.refused - self._unread))
+            self._unread = self._messages.refused
+
+    def _follow_link(self, silent: Nanos) -> None:
+        limits = self._limits
+        link = "lost" if silent > limits.lost_after else "degraded" if silent > limits.degraded_after else "live"
+        if link != self._link:
+            self._link = link
+            self._report(Note("link", data={"state": link, "silent_s": round(as_seconds(silent), 1)}))
 
     def _follow_voice(self, now: Nanos) -> None:
         if not self.playout.idle:
@@ -372,25 +386,3 @@ class WebRtcCall:
 
     def _now(self) -> Nanos:
         return self._clock.now() if self._clock is not None else 0
-
-
-class _Budget:
-    """A token bucket: 50 messages a second, 100 at once."""
-
-    def __init__(self, now: Nanos) -> None:
-        self._tokens = float(_BURST)
-        self._at = now
-        self._warned = False
-
-    def spend(self, now: Nanos) -> str:
-        """Return ``pay`` for a message that is taken, ``warn`` for the first that is not, then ``drop``."""
-        self._tokens = min(_BURST, self._tokens + as_seconds(now - self._at) * _MESSAGES_HZ)
-        self._at = now
-        if self._tokens > _BURST / 2:
-            self._warned = False
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return "pay"
-        verdict = "drop" if self._warned else "warn"
-        self._warned = True
-        return verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from agent.clock import Clock
 from agent.journal import Body, Metric, Note
-from agent.transports import Feed, Signal
+from agent.transports import Feed, Signal, _libopus
+from agent.transports._ear import Ear
 from agent.transports._inbound import AudioIn, VideoIn, to_rgb
-from agent.transports._opus import OpusDecoder
 from agent.transports._reorder import Packet
 from perception.media import Media, VideoFrame
 from perception.timebase import Nanos, as_seconds
@@ -66,7 +66,6 @@ class Intake:
         self._feed: Feed | None = None
         self._clock: Clock | None = None
         self._delays: list[Nanos] = []
-        self._broken = 0
         self._withheld = 0
         self._reported: dict[str, int] = {}
         self.restart()
@@ -74,7 +73,7 @@ class Intake:
     def restart(self) -> None:
         """Begin anew with the tracks of another connection."""
         self._audio = AudioIn()
-        self._decoder = OpusDecoder()
+        self._ear = Ear(_libopus.library())
         self._video: dict[str, VideoIn] = {}
 
     def open(self, feed: Feed, clock: Clock) -> None:
@@ -97,13 +96,13 @@ class Intake:
         if not self._may(self._gates.hearing):
             self._withheld += 1
             return
-        samples = self._decoder.decode(packet.data)
-        if samples is None:
-            self._broken += 1
+        sound = self._ear.hear(packet)
+        if sound is None:
             return
+        samples, ticks = sound
         if not self.microphone or (self.push_to_talk and not self.held):
             samples = np.zeros_like(samples)
-        for chunk in self._audio.push(samples, packet.ticks, self._clock.now()):
+        for chunk in self._audio.push(samples, ticks, self._clock.now()):
             self._feed(chunk)
         if len(self._delays) < _MOST_DELAYS:
             self._delays.append(self._audio.anchor.delay)
@@ -128,23 +127,32 @@ class Intake:
             for chunk in self._audio.fill(self._clock.now()):
                 self.hand(chunk)
 
-    def measure(self) -> Iterator[Metric]:
-        """Yield numbers about what came since they were last asked for; those that are nothing are left out."""
+    def measure(self, more: Mapping[str, int] | None = None) -> Iterator[Metric]:
+        """Yield numbers about what came since they were last asked for; those that are nothing are left out.
+
+        Args:
+            more: further totals of the same connection, by name.
+        """
         delays, self._delays = sorted(self._delays), []
         if delays:
             yield Metric("media_delay", as_seconds(delays[len(delays) // 2]))
-        totals = {
-            "media_broken_count": self._broken,
-            "media_withheld_count": self._withheld,
-            "audio_late_count": self._audio.late // _PACKET,
-            "audio_concealed_count": self._audio.concealed // _PACKET,
-            "video_stale_count": sum(v.stale for v in self._video.values()),
-        }
-        for name, total in totals.items():
+        for name, total in (self.totals() | dict(more or {})).items():
             fresh = total - self._reported.get(name, 0)
             self._reported[name] = total
             if fresh > 0:
                 yield Metric(name, fresh)
+
+    def totals(self) -> dict[str, int]:
+        """Return what was counted since the connection began; sound in packets of 20 ms."""
+        return {
+            "media_broken_count": self._ear.broken,
+            "media_withheld_count": self._withheld,
+            "audio_late_count": self._audio.late // _PACKET,
+            "audio_received_count": self._ear.received,
+            "audio_recovered_count": self._ear.recovered,
+            "audio_concealed_count": self._ear.concealed + self._audio.concealed // _PACKET,
+            "video_stale_count": sum(v.stale for v in self._video.values()),
+        }
 
     def _may(self, senses: frozenset[str]) -> bool:
         return self.senses is None or not self.senses.isdisjoint(senses)

@@ -33,16 +33,31 @@ Samples = NDArray[np.float32]
 
 
 class OpusEncoder:
-    """Mono float32 in, one packet per 20 ms out."""
+    """Mono float32 in, one packet per 20 ms out.
 
-    def __init__(self, rate_hz: int, bitrate: int = 32_000) -> None:
+    Each packet carries a coarse copy of the one before it (in-band FEC), so that a listener who loses every tenth
+    packet still hears every word. At 40 kbit/s that leaves the sound the band it has at 32 without the copies.
+
+    Args:
+        rate_hz: samples per second.
+        bitrate: bits per second, at most.
+        expected_loss: share of the packets that may be lost, in percent; 0 leaves the copies out.
+    """
+
+    def __init__(self, rate_hz: int, bitrate: int = 40_000, expected_loss: int = 10) -> None:
         codec: Any = av.CodecContext.create("libopus", "w")
         codec.bit_rate = bitrate
         codec.format = "s16"
         codec.layout = "mono"
         codec.sample_rate = rate_hz
         codec.time_base = Fraction(1, rate_hz)
-        codec.options = {"application": "voip", "frame_duration": "20", "vbr": "on"}
+        codec.options = {
+            "application": "voip",
+            "frame_duration": "20",
+            "vbr": "on",
+            "fec": "1" if expected_loss else "0",
+            "packet_loss": str(expected_loss),
+        }
         self._codec = codec
         self._rate_hz = rate_hz
         self._frame = rate_hz // 50

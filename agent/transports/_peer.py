@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -11,23 +12,28 @@ import structlog
 from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from agent.clock import Clock
 from agent.playout import Playout
-from agent.transports import _rate
+from agent.transports import _bounded, _frames, _rate, _teardown
+from agent.transports._ear import with_copies
+from agent.transports._guard import Addresses
 from agent.transports._opus import OpusTrack
 from agent.transports._reorder import AudioInlet, Packet, install
-from agent.transports._sdp import MOST_CANDIDATES, guard, parse_candidate
+from agent.wire import MAX_BYTES
 
 log = structlog.get_logger(__name__)
 
 _CLOSE_S: Final = 2.0
+_LONGEST: Final = re.compile(r"a=max-message-size:[0-9]+")
 _CHANNELS: Final = 2
 _SOURCES: Final = ("camera", "screen")
 
@@ -55,6 +61,10 @@ class Link(Protocol):
         """``peer.connected`` or ``peer.over`` has changed."""
         ...
 
+    def abused(self, peer: Peer, why: str) -> None:
+        """The data channel was ended, because of what was sent over it."""
+        ...
+
 
 class Peer:
     """One RTCPeerConnection.
@@ -65,19 +75,21 @@ class Peer:
         playout: what the agent says.
         clock: paces the sound that goes out.
         ice_servers: STUN and TURN URLs.
-        loopback: whether the peer may be on this machine's loopback address.
+        addresses: where packets may go.
     """
 
     def __init__(
-        self, id: str, link: Link, playout: Playout, clock: Clock, *, ice_servers: Sequence[str], loopback: bool
+        self, id: str, link: Link, playout: Playout, clock: Clock, *, ice_servers: Sequence[str], addresses: Addresses
     ) -> None:
         self.id = id
         self.inlet = AudioInlet(lambda packet: link.heard(self, packet), clock.now)
+        self.pictures: list[_frames.VideoInlet] = []
         self.track = OpusTrack(playout, clock)
+        self._clock = clock
         self._link = link
-        self._loopback = loopback
-        self._candidates = 0
+        self._addresses = addresses
         self._channels: list[RTCDataChannel] = []
+        self._drained: list[RTCRtpTransceiver] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._closed: asyncio.Future[None] | None = None
         servers = [RTCIceServer(urls=list(ice_servers))] if ice_servers else []
@@ -99,51 +111,47 @@ class Peer:
         """Answer an offer, the first one or a later one of the same connection; return the answer's SDP.
 
         Args:
-            offer: SDP, as it came.
+            offer: SDP, as :func:`agent.transports._offer.screen` has written it.
             group: runs the readers of the tracks.
 
         Raises:
             ValueError: the offer cannot be answered.
         """
-        guarded = guard(offer, loopback=self._loopback)
-        self._candidates = max(self._candidates, guarded.count("\na=candidate:"))
         first = self._pc.remoteDescription is None
         try:
-            if first and "\nm=audio" in guarded:
+            if first and "\nm=audio" in offer:
                 voice = self._pc.addTransceiver(self.track, direction="sendrecv")
                 codecs = RTCRtpSender.getCapabilities("audio").codecs
                 voice.setCodecPreferences([c for c in codecs if c.mimeType.lower() == "audio/opus"])
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp=guarded, type="offer"))
-            if first:
-                self._drain(group)
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+            _bounded.bound(self._pc, self._addresses, lambda why: self._link.abused(self, why))
+            self._drain(group, first=first)
             await self._pc.setLocalDescription(await self._pc.createAnswer())
-        except (ConnectionError, OSError):
+        except OSError:
             raise
         except Exception as error:  # what aiortc raises depends on where the offer makes no sense
             log.info("offer_refused", peer=self.id, error=repr(error))
-            raise ValueError(f"the offer cannot be answered: {error}") from error
-        return self._pc.localDescription.sdp
+            raise ValueError("the offer cannot be answered") from error
+        return _LONGEST.sub(f"a=max-message-size:{MAX_BYTES}", with_copies(self._pc.localDescription.sdp))
 
-    async def add_candidate(self, text: str, mid: str | None, index: int | None) -> None:
-        """Add an address of the peer that became known after its offer.
+    async def add_candidate(self, candidate: RTCIceCandidate, mid: str | None, index: int | None) -> None:
+        """Add an address of the peer that became known after its offer, and that may be used.
 
         Raises:
-            ValueError: it is malformed, or one too many.
+            ValueError: aiortc does not take it.
         """
-        if not text:
-            return
-        candidate = parse_candidate(text, loopback=self._loopback)
-        self._candidates += 1
-        if self._candidates > MOST_CANDIDATES:
-            raise ValueError(f"more than {MOST_CANDIDATES} candidates")
-        if candidate is None or self.over:
+        if self.over:
             return
         candidate.sdpMid = mid
         candidate.sdpMLineIndex = 0 if mid is None and index is None else index
-        await self._pc.addIceCandidate(candidate)
+        try:
+            await self._pc.addIceCandidate(candidate)
+        except Exception as error:  # as in ``answer``
+            log.info("candidate_refused", peer=self.id, error=repr(error))
+            raise ValueError("the candidate cannot be used") from error
 
     async def close(self) -> None:
-        """Free everything, within two seconds; may be called by several at once."""
+        """Free everything, within some seconds; may be called by several at once."""
         if self._closed is not None:
             await asyncio.shield(self._closed)
             return
@@ -152,12 +160,14 @@ class Peer:
             self.track.stop()
             for task in self._tasks:
                 task.cancel()
-            async with asyncio.timeout(_CLOSE_S):
-                await self._pc.close()
-        except TimeoutError:
-            log.warning("peer_close_timeout", peer=self.id)
+            await _teardown.close(self._pc, _CLOSE_S)
         finally:
             self._closed.set_result(None)
+
+    def close_channels(self) -> None:
+        """Close the data channels; sound and pictures go on."""
+        for channel in self._channels:
+            channel.close()
 
     def say_goodbye(self, text: str) -> None:
         """Send a last message, if there is a channel."""
@@ -165,19 +175,31 @@ class Peer:
             if channel.readyState == "open":
                 channel.send(text)
 
-    def _drain(self, group: asyncio.TaskGroup) -> None:
+    def counts(self) -> dict[str, int]:
+        """Return what was lost of the pictures since the connection began."""
+        return {
+            "video_breaks_count": sum(p.buffer.breaks for p in self.pictures),
+            "video_dropped_count": sum(p.dropped + p.frames.dropped for p in self.pictures),
+        }
+
+    def _drain(self, group: asyncio.TaskGroup, *, first: bool) -> None:
         """Read every track that the peer sends, wanted or not: what is not read piles up in memory."""
         listening = False
-        sources = iter(_SOURCES)
         for transceiver in self._pc.getTransceivers():
+            if transceiver.kind == "audio":
+                listening = "a=recvonly" in self._offered() or "a=sendrecv" in self._offered()
+            if transceiver in self._drained:
+                continue
+            self._drained.append(transceiver)
             track = transceiver.receiver.track
             if transceiver.kind == "audio":
                 install(transceiver.receiver, self.inlet)
-                listening = "a=recvonly" in self._offered() or "a=sendrecv" in self._offered()
             elif track is not None:
                 _rate.install(transceiver.receiver)
-                self._tasks.append(group.create_task(self._watch(track, next(sources)), name=f"video:{self.id}"))
-        if not listening:
+                self.pictures.append(_frames.install(transceiver.receiver, self._clock.now))
+                source = _SOURCES[min(len(self.pictures), len(_SOURCES)) - 1]
+                self._tasks.append(group.create_task(self._watch(track, source), name=f"video:{self.id}"))
+        if first and not listening:
             self._tasks.append(group.create_task(self._play_unheard(), name=f"unheard:{self.id}"))
 
     def _offered(self) -> str:
@@ -206,10 +228,10 @@ class Peer:
         self._link.changed(self)
 
     def _channel(self, channel: RTCDataChannel) -> None:
-        self._channels.append(channel)
-        if len(self._channels) > _CHANNELS:
+        if len(self._channels) >= _CHANNELS:
             channel.close()
             return
+        self._channels.append(channel)
         channel.on("message", lambda message: self._link.said(self, message))
         if len(self._channels) == 1:
             self._link.opened(self, channel)

@@ -7,14 +7,10 @@ second of everyone's time when its first packet comes, one that was off for an h
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiortc.rate import RateBucket, RateCounter, RemoteBitrateEstimator
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
-from agent.transports._reorder import MOVED
-
-_ESTIMATOR: Final = "_RTCRtpReceiver__remote_bitrate_estimator"
+from agent.transports import _aiortc
 
 
 class PatientRateCounter(RateCounter):
@@ -36,9 +32,7 @@ def install(receiver: RTCRtpReceiver) -> None:
     """Give a video receiver the patient counter, before its first packet.
 
     Raises:
-        RuntimeError: this aiortc keeps it somewhere else.
+        agent.transports._aiortc.Moved: this aiortc keeps it somewhere else.
     """
-    estimator = getattr(receiver, _ESTIMATOR, None)
-    if not isinstance(estimator, RemoteBitrateEstimator) or not isinstance(estimator.incoming_bitrate, RateCounter):
-        raise RuntimeError(MOVED)
-    estimator.incoming_bitrate = PatientRateCounter(1000, 8000)
+    estimator = _aiortc.private(receiver, _aiortc.ESTIMATOR, RemoteBitrateEstimator)
+    _aiortc.replace(estimator, "incoming_bitrate", RateCounter, PatientRateCounter(1000, 8000))

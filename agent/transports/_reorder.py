@@ -4,22 +4,25 @@ aiortc waits until four packets lie in a row behind the next one. That adds 80 m
 packet within those four stops the sound until sixteen have piled up, of which it then throws the good ones
 away: one packet in twenty lost on the network is one in four lost to the listener, and 200 ms more delay
 for the rest of the call. Here a packet that is next in line passes at once; a hole is waited for, at
-most 60 ms, and then skipped, and nothing remains of it.
+most 60 ms, and then skipped, and nothing remains of it. What was in the hole is made up for by
+:mod:`agent.transports._ear`.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-import aiortc
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
+from agent.transports import _aiortc
+from agent.transports._aiortc import bare_receiver, check
 from perception.timebase import MS, Nanos
+
+__all__ = ["AudioInlet", "Packet", "ReorderBuffer", "bare_receiver", "check", "install"]
 
 T = TypeVar("T")
 
@@ -27,8 +30,8 @@ WAIT: Final[Nanos] = 60 * MS
 _RESET = 3000
 """A sequence number further away than this means that the sender began anew."""
 
-_BUFFER: Final = "_RTCRtpReceiver__jitter_buffer"
-"""The one private name of aiortc that is replaced."""
+_MOST_KEPT: Final = 64
+"""More packets than this do not wait behind a hole, however fast they come."""
 
 
 class ReorderBuffer(Generic[T]):
@@ -68,7 +71,8 @@ class ReorderBuffer(Generic[T]):
         passed: list[T] = []
         while self._kept and self._next is not None:
             start = self._next
-            if now - min(since for _, since in self._kept.values()) < self._wait:
+            oldest = min(since for _, since in self._kept.values())
+            if now - oldest < self._wait and len(self._kept) <= _MOST_KEPT:
                 break
             first = min(self._kept, key=lambda s: _signed(s - start))
             self.skipped += _signed(first - start)
@@ -90,11 +94,19 @@ def _signed(distance: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One Opus packet. ``ticks`` is the RTP timestamp at 48 kHz, unwrapped."""
+    """One Opus packet.
+
+    Attributes:
+        data: as the encoder made it.
+        ticks: the RTP timestamp at 48 kHz, unwrapped.
+        arrived: when it came.
+        sequence: 16-bit RTP sequence number.
+    """
 
     data: bytes
     ticks: int
     arrived: Nanos
+    sequence: int = 0
 
 
 class AudioInlet:
@@ -118,7 +130,8 @@ class AudioInlet:
         """Do the work of ``JitterBuffer.add``: no picture is ever lost here, and no frame is ever ready."""
         now = self._now()
         data: bytes = packet._data  # type: ignore[attr-defined]
-        for ready in self.buffer.push(packet.sequence_number, Packet(data, self._unwrap(packet.timestamp), now), now):
+        sequence = packet.sequence_number
+        for ready in self.buffer.push(sequence, Packet(data, self._unwrap(packet.timestamp), now, sequence), now):
             self._take(ready)
         return False, None
 
@@ -136,35 +149,9 @@ class AudioInlet:
 
 
 def install(receiver: RTCRtpReceiver, inlet: AudioInlet) -> None:
-    """Put ``inlet`` where the jitter buffer of an audio receiver was, before its first packet."""
-    if not isinstance(getattr(receiver, _BUFFER, None), JitterBuffer):
-        raise RuntimeError(MOVED)
-    setattr(receiver, _BUFFER, inlet)
-
-
-def check() -> None:
-    """Make sure that this aiortc has the buffer where :func:`install` replaces it.
+    """Put ``inlet`` where the jitter buffer of an audio receiver was, before its first packet.
 
     Raises:
-        RuntimeError: it has not; the message says what to do.
+        agent.transports._aiortc.Moved: this aiortc keeps it somewhere else.
     """
-    receiver = bare_receiver("audio")
-    parameters = list(inspect.signature(JitterBuffer.add).parameters)
-    if not isinstance(getattr(receiver, _BUFFER, None), JitterBuffer) or parameters != ["self", "packet"]:
-        raise RuntimeError(MOVED)
-
-
-def bare_receiver(kind: str) -> RTCRtpReceiver:
-    """Return a receiver without a connection, to look at."""
-    transport: Any = _NewTransport()
-    return RTCRtpReceiver(kind, transport)
-
-
-class _NewTransport:
-    state = "new"
-
-
-MOVED = (
-    f"aiortc {aiortc.__version__} keeps its audio jitter buffer or its bandwidth estimate somewhere else; this "
-    "transport was written for aiortc 1.16 (pip install 'aiortc>=1.16,<1.17')"
-)
+    _aiortc.replace(receiver, _aiortc.BUFFER, JitterBuffer, inlet)

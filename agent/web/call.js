@@ -17,6 +17,7 @@
 //   rows           {sense id: {state: "known"|"unsure"|"waiting"|"off"|"lost", text}} as on the page
 //   decisions      [...] as received, oldest first; lastDecision: the newest, or null
 //   thoughts       [...] as received: what a mind thought before it decided
+//   help           the card of who can help: {kind, country, contacts, reviewed}, or null
 //   mind           name of the mind that spoke last, where several stand behind one another, or null
 //   turns, notes, metrics   [...] as received; timing: {values, totals, roundtrip} in seconds
 //   display        [{emotion, gesture, intensity, reply, received}] every display event that was shown
@@ -40,6 +41,7 @@ import { Consent } from "./consent.js";
 import { Controls } from "./controls.js";
 import { obstacle } from "./devices.js";
 import { $, announce, clean, text } from "./dom.js";
+import { Help } from "./help.js";
 import { fillIcons } from "./icons.js";
 import { Link } from "./link.js";
 import { duration, mindMessage } from "./messages.js";
@@ -69,6 +71,7 @@ class Call {
     this.acts = new Acts(this);
     this.panel = new Panel({ toggle: (id, on) => this.acts.toggleSense(id, on) });
     this.why = new Why();
+    this.help = new Help();
     this.timing = new Timing();
     this.consent = new Consent({ person: this.person, start: (senses) => this.start(senses) });
     this.controls = new Controls({ acts: this.acts, settings: this.settings, inCall: () => document.body.dataset.view === "call" && !$("call").hasAttribute("data-over") });
@@ -133,6 +136,7 @@ class Call {
     this.stage.dismissAll();
     this.captions.clear();
     this.why.clear();
+    this.help.clear();
     this.recorder.clear();
     this.avatar.display({ emotion: "warm", intensity: 0.5 });
     this.reply = 0;
@@ -242,6 +246,9 @@ class Call {
         break;
       case "display":
         this.display(message);
+        break;
+      case "resource":
+        this.help.show(message);
         break;
       case "note":
         if (message.event === "state") this.setMood(message.state);

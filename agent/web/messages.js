@@ -47,6 +47,20 @@ export function mindMessage(mind) {
   };
 }
 
+/** The card of who can help, by the danger that was heard. */
+export const HELP = {
+  self_harm: { title: "You don’t have to be alone with this", text: "These people are there for moments like this one. It costs nothing to call them first and find the words later." },
+  medical: { title: "This may be an emergency", text: "Call now, or ask somebody near you to. They tell you what to do until help comes." },
+  abuse: { title: "You deserve to be safe", text: "These people listen and believe you. Call when it is safe to; “Hide” takes this card off the screen." },
+  harm_others: { title: "Before anyone gets hurt", text: "Step away first. Then call: they have heard it before, and they help." },
+  hide: "Hide",
+  call: (number) => `Call ${number}`,
+  callName: (name, number) => `Call ${name}, ${number}`,
+  text: (number) => `Text ${number}`,
+  textName: (name, number) => `Text ${name}, ${number}`,
+  checked: (country, day) => `${country}. Checked ${day}. I am an AI, and no emergency service: I cannot call for you.`,
+};
+
 /** Full-stage messages, by name. */
 export const COVERS = {
   connecting: () => ({ title: "Connecting", text: `Calling the agent on ${host}.`, spin: true }),

@@ -5,6 +5,9 @@ const CONNECT_MS = 15000;
 const DISCONNECTED_MS = 3000;
 const VIDEO_BPS = 600_000;
 
+// A join token stands in the fragment of the link (#token=...), which no browser sends and no server logs.
+const token = () => new URLSearchParams(location.hash.slice(1)).get("token") ?? undefined;
+
 /** The server said no. `retryAfterS` is set when it is only busy. */
 export class Refused extends Error {
   constructor(status, title, detail, retryAfterS = null) {
@@ -71,7 +74,7 @@ export class Peer extends EventTarget {
     const response = await fetch(this.url, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ sdp: this.pc.localDescription.sdp, type: "offer", pc_id, restart_pc, requestData }),
+      body: JSON.stringify({ sdp: this.pc.localDescription.sdp, type: "offer", pc_id, restart_pc, requestData, token: token() }),
       signal: AbortSignal.timeout(CONNECT_MS),
     });
     if (!response.ok) throw await refusal(response);

@@ -69,6 +69,7 @@ export class Recorder {
       get lastDecision() { return self.decisions.at(-1) ?? null; },
       get timing() { return { values: call.timing.values, totals: call.timing.totals, roundtrip: call.timing.roundtrip }; },
       get mind() { return call.mind; },
+      get help() { return call.help.shown; },
       get emotion() { return call.avatar.emotion; },
       get audio() {
         const { level, peak, heardMs, firstHeardAt, lastHeardAt, analyser, element } = call.sound.read();

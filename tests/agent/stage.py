@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.clock import VirtualClock
+from agent.initiative import InitiativeOptions
 from agent.journal import Body, Decided, Event
 from agent.loop import Call
 from agent.loopback import Loopback
@@ -191,7 +192,9 @@ def play(
     """Hold one call under the virtual clock."""
     mind = Mind(answer)
     caller = caller or Loopback(script)
-    options = options or CallOptions(greeting=False, reflexes=False, turns=TurnOptions(silence=0))
+    options = options or CallOptions(
+        greeting=False, reflexes=False, turns=TurnOptions(silence=0), initiative=InitiativeOptions(enabled=False)
+    )
     events: list[Event] = []
     clock = VirtualClock(COSTS)
     parts = Parts(workers=senses, policy=Mindful(mind), voice=PlainVoice(), options=options)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import BENCH_WORKERS, Config, ConfigError, Use, for_bench, load, override_server, parse
+from agent.config import BENCH_WORKERS, Config, ConfigError, Use, for_bench, for_replay, load, override_server, parse
 from perception.timebase import MS, SECOND
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").glob("*.toml"))
@@ -80,6 +80,20 @@ def test_parts_are_names_or_tables() -> None:
             'policy = "omni"\nfallback = ["compact", "scripted"]',
             r"first_decision is 6 s, and 3 minds may take 9\.5 s",
         ),
+        (
+            "[safety]\nenabled = false",
+            r'safety\.enabled is false.*safety\.acknowledge = "I run without the safety lane"',
+        ),
+        ('[safety]\nenabled = false\nacknowledge = "yes"', r"safety\.enabled is false"),
+        ('[safety]\nlocale = "XX"', r"safety\.locale is 'XX', expected one of AT, AU, .*US.*, or nothing"),
+        ('[safety]\nwebhook = "example.org"', r"safety\.webhook is 'example\.org', expected an https:// "),
+        ('[safety]\nwebhook_key_file = "k"', r"safety\.webhook_key_file is set without safety\.webhook"),
+        ("[safety]\nfollow = 0", r"x\.toml: safety\.follow is 0, expected 1 or more"),
+        ("[safety]\npatience = 0", r"safety\.patience is 0 s, expected more than 0"),
+        ("[safety.sensitivity]\nveiled = 2", r"safety\.sensitivity\.veiled is 2\.0, expected 0 to 1"),
+        ("[safety.sensitivity]\nheavy = 0.9", r"heavy is 0\.9, expected less than veiled"),
+        ("[call.initiative]\nmost = 0", r"initiative\.most is 0, expected 1 or more"),
+        ("[call.disclosure]\nevery = 0", r"disclosure\.every is 0 s, expected more than 0"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(toml: str, message: str) -> None:
@@ -106,6 +120,20 @@ def test_patience_without_a_fallback_is_bound_by_nothing() -> None:
 
 def test_a_benchmark_marks_one_policy_and_nobody_answers_for_it() -> None:
     assert for_bench(text('policy = "scripted"\nfallback = ["compact"]')).fallback == ()
+
+
+def test_the_safety_lane_is_off_only_where_that_is_acknowledged() -> None:
+    off = text('[safety]\nenabled = false\nacknowledge = "I run without the safety lane"')
+    assert not off.safety.enabled
+    assert Config().safety.enabled
+    assert not for_bench(Config()).safety.enabled
+    assert for_replay(Config()).safety == Config().safety
+
+
+def test_nobody_speaks_up_unasked_in_a_replay() -> None:
+    assert Config().call.initiative.enabled
+    assert not for_replay(Config()).call.initiative.enabled
+    assert not text("[call.initiative]\nenabled = false").call.initiative.enabled
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

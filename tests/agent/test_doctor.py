@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ServerConfig, Use
+from agent.config import Config, Use
 from agent.doctor import Finding, examine
 from agent.models import Store
+from agent.server_options import ServerConfig
 
 
 def found(name: str, **options: object) -> list[Finding]:

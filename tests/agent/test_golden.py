@@ -20,7 +20,7 @@ from tests.agent.stage import GOLDEN, Played, Script, frames, look, merged, play
 
 
 def interrupted() -> Played:
-    ear = said("My dog died last night.", 1.0, 3.0) + said("Wait, let me say it again.", 4.4, 6.0, utterance=2)
+    ear = said("My dog died last night.", 1.0, 3.0) + said("Wait, let me say it again.", 5.6, 7.2, utterance=2)
     eye = [look(t / 10, "sad") for t in range(10, 60, 4)]
     return play(merged(quiet(16), frames(16)), [Script("ear", ear), Script("eye", eye, sees=True)])
 

@@ -12,6 +12,7 @@ import structlog
 
 from agent.action import Caption
 from agent.clock import VirtualClock
+from agent.initiative import InitiativeOptions
 from agent.journal import Decided, Event, Note, Pondered
 from agent.loop import Call
 from agent.loopback import Loopback
@@ -19,7 +20,7 @@ from agent.minds import Candidate, Minds, Patience
 from agent.minds_session import MindsSession
 from agent.parts import CallOptions, Parts
 from agent.reply import ReplyOptions
-from agent.thinking import Fell, Told
+from agent.thinking import Alarm, Fell, Told
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
 from perception.context import CUE_END_OF_TURN, ContextWindow
@@ -117,10 +118,12 @@ def ask(*policies: Fake, patience: Patience | None = None) -> tuple[list[Told], 
 
 
 def brief(told: Iterable[Told]) -> list[str]:
-    return [
-        f"{step.mind}:fell:{step.why}:{step.next}" if isinstance(step, Fell) else f"{step.mind}:{type(step).__name__}"
-        for step in told
-    ]
+    found: list[str] = []
+    for step in told:
+        assert not isinstance(step, Alarm)  # the lane stands outside
+        fell = f"fell:{step.why}:{step.next}" if isinstance(step, Fell) else type(step).__name__
+        found.append(f"{step.mind}:{fell}")
+    return found
 
 
 def test_the_first_mind_speaks_and_the_second_is_not_asked() -> None:
@@ -446,7 +449,13 @@ def test_the_last_mind_has_to_load_and_a_mistake_is_nobodys_fallback() -> None:
 
 
 def talk(*policies: Fake, cost: Nanos = 50 * MS, options: ReplyOptions | None = None) -> tuple[Loopback, list[Event]]:
-    still = CallOptions(greeting=False, reflexes=False, turns=TurnOptions(silence=0), reply=options or ReplyOptions())
+    still = CallOptions(
+        greeting=False,
+        reflexes=False,
+        turns=TurnOptions(silence=0),
+        reply=options or ReplyOptions(),
+        initiative=InitiativeOptions(enabled=False),
+    )
     caller, events = Loopback(quiet(16)), list[Event]()
     parts = Parts([Script("ear", said("My dog died.", 1.0, 3.0))], chained(*policies), PlainVoice(), still)
     clock = VirtualClock(COSTS | {"policy": cost})
@@ -511,7 +520,9 @@ def test_thoughts_are_no_decisions_and_do_not_buy_time() -> None:
             yield Wait(reason="never")
 
     caller, events = Loopback(quiet(16)), list[Event]()
-    still = CallOptions(greeting=False, reflexes=False, turns=TurnOptions(silence=0))
+    still = CallOptions(
+        greeting=False, reflexes=False, turns=TurnOptions(silence=0), initiative=InitiativeOptions(enabled=False)
+    )
     parts = Parts([Script("ear", said("My dog died.", 1.0, 3.0))], Muse([]), PlainVoice(), still)
     clock = VirtualClock(COSTS | {"policy": 500 * MS})
     clock.run(Call(caller, parts, clock, [events.append]).run())

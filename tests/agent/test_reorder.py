@@ -16,7 +16,7 @@ from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.transports import _rate, _reorder
+from agent.transports import _aiortc, _rate, _reorder
 from agent.transports._reorder import AudioInlet, Packet, ReorderBuffer
 from perception.timebase import MS, Nanos
 
@@ -173,7 +173,7 @@ def test_this_aiortc_has_the_buffer_where_it_is_replaced() -> None:
 
 
 def test_an_aiortc_that_has_moved_it_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_reorder, "_BUFFER", "_RTCRtpReceiver__somewhere_else")
+    monkeypatch.setattr(_aiortc, "BUFFER", "_RTCRtpReceiver__somewhere_else")
     with pytest.raises(RuntimeError, match="aiortc"):
         _reorder.check()
     receiver: Any = object()

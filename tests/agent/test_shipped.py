@@ -48,6 +48,13 @@ def summed(data: Path, tool: Tool) -> Path:
     return data
 
 
+WELL = {thing.name: "ok" for thing in SHIPPED}
+
+
+def owner_of(name: str) -> str:
+    return next(thing.name for thing in SHIPPED if name in thing.files)
+
+
 def states(folder: Path) -> dict[str, str]:
     return {found.shipped.name: found.state for found in verify(data=folder)}
 
@@ -58,7 +65,7 @@ def problem(folder: Path, name: str) -> str:
 
 
 def test_all_is_well_with_size_and_base(summed: Path) -> None:
-    listener, head = verify(data=summed)
+    listener, head, _ = verify(data=summed)
     assert (listener.state, head.state) == ("ok", "ok")
     assert (listener.problem, head.problem) == ("", "")
     assert (listener.path, head.path) == (summed / "listener", summed / "head.safetensors")
@@ -75,9 +82,9 @@ def test_without_checksums_it_says_what_was_not_compared(data: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for thing in SHIPPED for name in thing.files])
 def test_a_missing_file_is_named_whatever_the_checksums(summed: Path, name: str) -> None:
-    owner = "listener" if "/" in name else "head"
+    owner = owner_of(name)
     (summed / name).unlink()
-    assert states(summed) == {"listener": "ok", "head": "ok"} | {owner: "missing"}
+    assert states(summed) == WELL | {owner: "missing"}
     assert problem(summed, owner) == f"{summed / name} is missing"
     (summed / SUMS).unlink()
     assert states(summed)[owner] == "missing"
@@ -85,10 +92,10 @@ def test_a_missing_file_is_named_whatever_the_checksums(summed: Path, name: str)
 
 @pytest.mark.parametrize("name", ["listener/senses.safetensors", "listener/README.md", "head.safetensors"])
 def test_an_altered_byte_is_found(summed: Path, name: str) -> None:
-    owner = "listener" if "/" in name else "head"
+    owner = owner_of(name)
     before = (summed / name).read_bytes()
     (summed / name).write_bytes(before[:-1] + b"!")
-    assert states(summed) == {"listener": "ok", "head": "ok"} | {owner: "altered"}
+    assert states(summed) == WELL | {owner: "altered"}
     assert problem(summed, owner) == f"{summed / name} has been altered (wrong sha256)"
     (summed / name).write_bytes(before)
     assert states(summed)[owner] == "ok"
@@ -97,16 +104,16 @@ def test_an_altered_byte_is_found(summed: Path, name: str) -> None:
 def test_a_stray_file_is_found_and_a_hidden_one_is_not(summed: Path) -> None:
     (summed / "listener" / ".DS_Store").write_text("")
     (summed / "builtin.toml").write_text("")
-    assert states(summed) == {"listener": "ok", "head": "ok"}
+    assert states(summed) == WELL
     (summed / "listener" / "optimizer.safetensors").write_text("")
-    assert states(summed) == {"listener": "altered", "head": "ok"}
+    assert states(summed) == WELL | {"listener": "altered"}
     assert problem(summed, "listener").endswith("optimizer.safetensors does not belong to it")
 
 
 def test_a_file_without_a_checksum_is_not_trusted(summed: Path) -> None:
     lines = (summed / SUMS).read_text().splitlines(keepends=True)
     (summed / SUMS).write_text("".join(line for line in lines if "senses" not in line))
-    assert states(summed) == {"listener": "altered", "head": "ok"}
+    assert states(summed) == WELL | {"listener": "altered"}
     assert f"senses.safetensors has no checksum in {summed / SUMS}" in problem(summed, "listener")
 
 
@@ -123,7 +130,7 @@ def test_a_file_without_a_checksum_is_not_trusted(summed: Path) -> None:
 def test_an_adapter_of_another_base_is_told(data: Path, tool: Tool, card: str, told: str) -> None:
     (data / "listener" / "listener.json").write_text(card)
     assert tool([str(data)]) == 0
-    assert states(data) == {"listener": "altered", "head": "ok"}
+    assert states(data) == WELL | {"listener": "altered"}
     assert re.search(told, problem(data, "listener"))
 
 
@@ -143,7 +150,7 @@ def test_a_line_that_is_none_is_told_and_nothing_is_trusted(data: Path, line: st
     (data / SUMS).write_text(f"{'0' * 64}  a\n{'0' * 64} *b\n{line}\n")
     with pytest.raises(ChecksumError, match=told):
         read_sums(data)
-    assert states(data) == {"listener": "altered", "head": "altered"}
+    assert states(data) == dict.fromkeys(WELL, "altered")
 
 
 def test_the_tool_writes_what_sha256sum_reads(summed: Path) -> None:
@@ -215,7 +222,7 @@ def test_the_command_line_lists_it(asked: list[Any], summed: Path, capsys: pytes
     with (summed / "listener" / "adapter_model.safetensors").open("ab") as weights:
         weights.truncate(14_000_000)
     assert run(cli._models_list) == 0
-    first, second, third, _ = capsys.readouterr().out.splitlines()
+    first, second, third, *_ = capsys.readouterr().out.splitlines()
     assert first.split()[:5] == ["listener", "altered", "14.0", "MB", "Apache-2.0"]
     assert second.strip() == f"ships with this package; needs {BASE}"
     assert third.split()[:5] == ["head", "ok", "0.0", "MB", "Apache-2.0"]
@@ -236,16 +243,17 @@ def test_the_command_line_verifies_it(asked: list[Any], summed: Path, capsys: py
 
 
 def test_the_files_are_those_that_the_listener_reads() -> None:
-    from policy import head
+    from policy import head, veiled
     from policy.listener import CARD, LORA, LORA_CONFIG, SENSES
     from policy.lm import ADAPTER
 
-    listener, prior = SHIPPED
+    listener, prior, reader = SHIPPED
     assert {f"listener/{name}" for name in (CARD, LORA, LORA_CONFIG, SENSES)} == set(listener.files) - {
         "listener/README.md"
     }
     assert shipped.DATA / listener.folder == ADAPTER
     assert shipped.DATA / prior.files[0] == head.FILE
+    assert shipped.DATA / reader.files[0] == veiled.FILE
 
 
 @pytest.mark.parametrize("name", [thing.name for thing in SHIPPED])

@@ -21,7 +21,7 @@ from agent.clock import SystemClock
 from agent.journal import Event, Metric, Note
 from agent.playout import Playout
 from agent.transports import Transport
-from agent.transports._call import CallLimits
+from agent.transports._limits import CallLimits
 from agent.transports._opus import OpusDecoder, OpusTrack
 from agent.transports._outbox import Outbox
 from agent.transports.webrtc import Bye, Candidate, Offer, Refused, Trickle, WebRtcDoor, load
@@ -348,6 +348,8 @@ def test_words_wishes_and_nonsense_over_the_data_channel() -> None:
             await client.wait_for(lambda m: m.get("id") == "shush")
             assert [s.kind for s in heard.signals] == ["stop"]
             played = heard.transports[0].played(7)
+            assert client.pc.sctp is not None
+            client.pc.sctp._remote_max_message_size = 0  # a client that does not mind the limit it was told
             for junk in ("{", "[" * 9000, "x" * 20_000, json.dumps({"label": "other"})):
                 client.channel.send(junk)
             client.ask("dance", None, "nope")
@@ -636,26 +638,6 @@ def test_offers_that_make_no_sense_are_refused_and_leave_nothing() -> None:
             await h.ready()  # and the next good caller comes in
 
     run(main)
-
-
-def test_addresses_that_are_nobodys_business_are_taken_out() -> None:
-    from agent.transports._sdp import guard, parse_candidate
-
-    good = asyncio.run(_sdp())
-    scans = [
-        "a=candidate:1 1 udp 1 169.254.169.254 80 typ host",
-        "a=candidate:1 1 udp 1 224.0.0.1 80 typ host",
-        "a=candidate:1 1 udp 1 0.0.0.0 80 typ host",
-        "a=candidate:1 1 udp 1 fe80::1 80 typ host",
-        "a=candidate:1 1 udp 1 127.0.0.1 80 typ host",
-        "a=candidate:1 1 tcp 1 10.0.0.1 9 typ host tcptype active",
-        "a=candidate:1 1 udp 1 0f0e.local 9 typ host",
-    ]
-    guarded = guard(good.replace("m=video", "\r\n".join(scans) + "\r\nm=video"), loopback=False)
-    assert not [line for line in scans if line in guarded]
-    assert "a=setup:actpass" not in guarded
-    assert parse_candidate("candidate:1 1 udp 1 192.168.1.7 5000 typ host", loopback=False) is not None
-    assert parse_candidate("candidate:1 1 udp 1 127.0.0.1 5000 typ host", loopback=True) is not None
 
 
 def test_trickled_candidates() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import wire
-from agent.action import Caption, Display
+from agent.action import Caption, Display, Resource
 from agent.journal import Decided, Event, Metric, Note, Pondered
 from perception.context import Turn
 from perception.percept import Percept
 from perception.timebase import SECOND
+from policy import resources
 from policy.decision import Speak, Thought, Wait
 
 
@@ -236,6 +238,17 @@ def test_a_display_says_what_the_face_shows() -> None:
         "intensity": 0.71,
         "reply": 4,
     }
+    assert not message.droppable
+
+
+def test_who_can_help_is_never_missed() -> None:
+    contacts = resources.country("GB").help("self_harm")
+    message = wire.display(Resource("self_harm", "United Kingdom", contacts, date(2026, 1, 31), reply=2))
+    assert message.data is not None
+    assert message.data["t"] == "resource"
+    assert message.data["reviewed"] == "2026-01-31"
+    assert message.data["contacts"][0] == {"name": "Samaritans", "number": "116 123"}
+    assert message.data["contacts"][1] == {"name": "Shout", "text": "85258"}
     assert not message.droppable
 
 

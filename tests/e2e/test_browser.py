@@ -147,6 +147,29 @@ def test_nothing_cheerful_is_shown_to_distress(live: Live) -> None:
     assert all(d["emotion"] in ("concern", "sad", "calm", "warm") for d in sad), [d["emotion"] for d in sad]
 
 
+def test_grief_is_no_danger(live: Live) -> None:
+    assert "safety" not in {d["strategy"] for d in live.read("decisions")}
+    assert live.read("help") is None
+
+
+def test_looks_follow_her_mood_in_order_and_in_time(live: Live) -> None:
+    """Within a round: concern while she cries, nothing light before she smiles, warmth or joy after it."""
+    shown = [d for d in live.read("display") if d["emotion"] not in ("neutral", "curious", "surprise")]
+    heavy, light = ("concern", "sad", "calm"), ("warm", "happy")
+    crying = [d["emotion"] for d in shown if live.within(DISTRESS, d["received"], 0.5)]
+    assert crying, shown
+    assert sum(emotion in heavy for emotion in crying) >= 0.7 * len(crying), crying
+    joyful = [d for d in shown if live.within(JOY, d["received"], 0.3)]
+    assert any(d["emotion"] in light for d in joyful), joyful
+    first = min(live.phase(d["received"]) for d in joyful if d["emotion"] in light)
+    assert first <= JOY[0] + 4.0, first
+    # From the picture that made the sense sure to the message that leaves the server; the browser shares the cores, so
+    # this only tells that nothing waits for a model. How fast it is, benchmarks/call.py measures.
+    took = sorted(m["value"] for m in live.read("metrics") if m["name"] == "reflex")
+    assert len(took) >= 3
+    assert took[len(took) // 2] <= 0.5, took
+
+
 def test_captions_panel_and_reason_are_on_the_page(live: Live) -> None:
     page = live.page
     assert "dog" in page.inner_text("#captions").lower() or "cake" in page.inner_text("#captions").lower()

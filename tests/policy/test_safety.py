@@ -1,10 +1,21 @@
 from __future__ import annotations
 
-import pytest
+import re
+from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from agent.models import resolve
+from policy.plain_danger import PatternError, parse, search
 from policy.reading import KeywordReader
-from policy.safety import FOLLOW, KINDS, Lookout, check_patterns, recent
+from policy.safety import FOLLOW, KINDS, Finding, Lookout, Sensitivity, check_patterns, recent, stretches_of, texts_of
 from policy.strategy import choose
+from policy.veiled import FILE, Reader
 from policy.words import load_table
 from tests.policy.conftest import situations
 from tests.policy.windows import talk
@@ -20,7 +31,9 @@ PLAIN = [
     ("I can't feel my arm", "medical"),
     ("My husband hits me", "abuse"),
     ("I was raped", "abuse"),
+    ("my stepfather beats us when mum is out", "abuse"),
     ("I'm going to kill him", "harm_others"),
+    ("the voices tell me to stab my sister", "harm_others"),
 ]
 
 HARMLESS = [
@@ -37,6 +50,8 @@ HARMLESS = [
     "Life is worth living!",
     "I'm not suicidal, I'm only sad.",
     "I was choking up when she sang.",
+    "In the film he wants to kill himself.",
+    "My father beat me when I was a child.",
 ]
 
 
@@ -45,6 +60,7 @@ def test_plain_danger_is_found_without_a_model(words: str, kind: str) -> None:
     found = check_patterns(words)
     assert found is not None
     assert found.kind == kind
+    assert found.plain
 
 
 @pytest.mark.parametrize("words", HARMLESS)
@@ -54,6 +70,126 @@ def test_ways_of_speaking_are_no_danger(words: str) -> None:
 
 def test_danger_stays_danger_beside_a_way_of_speaking() -> None:
     assert check_patterns("This job is killing me and I want to die.") is not None
+
+
+def test_danger_stays_danger_beside_a_film() -> None:
+    assert check_patterns("I saw a film last night. I want to die.") is not None
+
+
+def test_a_mistake_in_the_patterns_is_named() -> None:
+    table = dict(load_table("danger-plain"))
+    with pytest.raises(PatternError, match=r"\[medical\] patterns 1: there is no part \{limbs\}; there are will, self"):
+        parse(table | {"medical": {"patterns": ["my {limbs}"]}})
+    with pytest.raises(PatternError, match=r"\[medical\] patterns 2: .*unterminated"):
+        parse(table | {"medical": {"patterns": ["my arm", "(my leg"]}})
+    with pytest.raises(PatternError, match=r"\[abuse\] patterns is None, expected a list"):
+        parse(table | {"abuse": {}})
+
+
+def test_patterns_take_no_time_however_long_the_words_are() -> None:
+    # A pattern that doubled its work with each word would not come back from this.
+    assert search("i will will will want to to to " * 300) is None
+
+
+class Told:
+    """A reader whose probabilities are written in the words: ``0.4 of abuse``."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def __call__(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        self.read += texts
+        found = np.zeros((len(texts), len(KINDS)), np.float32)
+        for row, text in zip(found, texts, strict=True):
+            match = re.search(r"(0\.\d+) of (\w+)", text)
+            if match is not None:
+                row[KINDS.index(match.group(2))] = float(match.group(1))
+        return found
+
+
+def weigh(words: str, before: Sequence[str] = (), distress: float = 0.0, **more: float) -> Finding | None:
+    sensitivity = Sensitivity(**({"veiled": 0.5, "hint": 0.2} | more))
+    return Lookout(veiled=Told(), sensitivity=sensitivity).weigh(words, before, distress)
+
+
+def test_what_is_probable_enough_counts() -> None:
+    found = weigh("it was 0.6 of abuse")
+    assert found is not None
+    assert (found.kind, found.confidence, found.plain) == ("abuse", 0.6, False)
+    assert weigh("it was 0.4 of abuse") is None
+    assert weigh("it was 0.4 of abuse", veiled=0.3) is not None
+
+
+def test_face_and_voice_can_raise_a_risk() -> None:
+    assert weigh("it was 0.4 of medical") is None
+    assert weigh("it was 0.4 of medical", distress=1.0) is not None
+    assert weigh("nothing at all here", distress=1.0) is None
+
+
+@given(share=st.floats(0, 0.99), earlier=st.floats(0, 0.99), low=st.floats(0, 1), more=st.floats(0, 1))
+def test_nothing_that_is_added_takes_a_danger_away(share: float, earlier: float, low: float, more: float) -> None:
+    words, before = f"it was {share:.3f} of abuse", f"it was {earlier:.3f} of self_harm"
+    alone = weigh(words, distress=low)
+    if alone is not None:
+        assert weigh(words, distress=max(low, more)) is not None
+        assert weigh(words, [before], distress=low) is not None
+
+
+def test_two_hints_in_a_row_are_more_than_one() -> None:
+    assert weigh("it was 0.4 of abuse") is None
+    assert weigh("it was 0.4 of abuse", ["it was 0.45 of abuse"]) is not None
+    assert weigh("just a cup of tea", ["it was 0.45 of abuse"]) is None
+    other = weigh("it was 0.3 of abuse", ["it was 0.49 of self_harm"], veiled=0.4)
+    assert other is not None
+    assert other.kind == "self_harm"
+
+
+def test_what_was_read_once_is_not_read_again() -> None:
+    reader = Told()
+    lookout = Lookout(veiled=reader)
+    for _ in range(3):
+        lookout.weigh("it was 0.2 of abuse", ["a word of before"])
+    assert sorted(reader.read) == ["a word of before", "it was 0.2 of abuse"]
+
+
+def test_a_long_turn_is_read_while_it_is_said() -> None:
+    reader = Told()
+    lookout = Lookout(veiled=reader)
+    said = [f"that was number {n} of the things that happened." for n in range(8)]
+    lookout.read_ahead(" ".join(said))
+    ahead = len(reader.read)
+    assert ahead >= 1
+    lookout.weigh(" ".join([*said, "and it was 0.9 of abuse."]))
+    assert len(reader.read) - ahead == 1
+    lookout.read_ahead("a few words only")
+    Lookout().read_ahead(" ".join(said))
+    assert len(reader.read) - ahead == 1
+
+
+def test_long_words_are_read_in_stretches() -> None:
+    assert stretches_of("One thing here. And another there.") == ["One thing here. And another there."]
+    told = " ".join(f"That was number {n} of the things that happened." for n in range(20))
+    stretches = stretches_of(told)
+    assert len(stretches) == 2
+    assert all(20 <= len(stretch.split()) <= 60 for stretch in stretches)
+    assert stretches[-1].endswith("number 19 of the things that happened")
+    unbroken = stretches_of("so then we went on and on and on " * 20)
+    assert len(unbroken) == 2
+    assert all(len(stretch.split()) <= 40 for stretch in unbroken)
+
+
+def test_likeness_looks_at_single_sentences() -> None:
+    assert texts_of("One thing here. And another there.") == [
+        "One thing here. And another there.",
+        "One thing here",
+        "And another there",
+    ]
+
+
+@pytest.mark.parametrize("name", ["veiled", "shown", "carry", "hint", "heavy"])
+def test_a_threshold_out_of_its_range_is_named(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"safety\.sensitivity\.{name} is -1"):
+        Sensitivity(**{name: -1.0})
 
 
 @pytest.mark.models
@@ -67,8 +203,10 @@ def test_veiled_danger_is_found_in_paraphrase(lookout: Lookout) -> None:
         "My husband hurts me whenever he is drunk and I'm scared of him.",
         "There's a terrible pressure on my chest and my arm has gone numb.",
     ]
-    found = [words for words in veiled if lookout.check(words) is not None]
-    assert len(found) >= 5, found
+    trained = Lookout(veiled=Reader(resolve("minilm")))
+    for found in (lookout, trained):
+        missed = [words for words in veiled if found.check(words) is None]
+        assert len(missed) <= 1, missed
 
 
 @pytest.mark.models
@@ -83,6 +221,29 @@ def test_everyday_trouble_raises_no_alarm(lookout: Lookout) -> None:
 def test_danger_in_the_middle_of_a_long_turn_is_found(lookout: Lookout) -> None:
     told = "We went to the shop and bought bread. " * 20
     assert lookout.check(told + "And then I took all my pills. " + told) is not None
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_the_reader_computes_what_its_trainer_does(tmp_path: Path) -> None:
+    import torch
+    from safetensors.numpy import load_file
+
+    from policy.training.veiled import Student
+
+    texts = ["I put my papers in order.", "what's the use", "He left the house at nine, and then it rained. " * 12]
+    kept = load_file(FILE)
+    members = sorted({name.partition(".")[0] for name in kept})
+    scores = []
+    for member in members:
+        student = Student(resolve("minilm"), kept[f"{member}.0.output.dense.a"].shape[0]).eval()
+        with torch.no_grad():
+            for name, value in student.learnt().items():
+                value.copy_(torch.from_numpy(kept[f"{member}.{name}"].astype(np.float32)))
+            scores.append(student(texts))
+    wanted = torch.softmax(torch.stack(scores).mean(0), -1)[:, 1:].numpy()
+    assert np.abs(Reader(resolve("minilm"))(texts) - wanted).max() < 2e-3
+    assert Reader(resolve("minilm"))([]).shape == (0, len(KINDS))
 
 
 @pytest.mark.parametrize("kind", KINDS)

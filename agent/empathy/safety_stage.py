@@ -1,0 +1,197 @@
+"""One sentence as a live call: it is spoken or typed to an agent with the lane, under the virtual clock."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from agent.action import Resource
+from agent.clock import SystemClock, VirtualClock
+from agent.journal import Decided, Event, Note
+from agent.lane import SafetyLane
+from agent.loop import Call
+from agent.loopback import Loopback
+from agent.parts import CallOptions, Parts
+from agent.thinking import Thinker
+from perception.context import ContextWindow
+from perception.media import AudioChunk, Media, Text
+from perception.percept import END_OF_TURN, EXPRESSION, PROSODY, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
+from perception.timebase import MS, SECOND, Nanos
+from policy.decision import Speak, Step
+from policy.safety import Finding, Lookout
+
+_CHUNK: Final[Nanos] = 100 * MS
+_BEGIN: Final[Nanos] = 500 * MS
+_WORD: Final[Nanos] = 300 * MS
+_TAIL: Final[Nanos] = 6 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What the agent did about a sentence.
+
+    Attributes:
+        kind: the danger that was recorded, ``""`` for none.
+        safety: whether anything was said with the strategy ``safety``.
+        shown: whether help was shown.
+        strayed: whether, beside that, words were said that are no reviewed ones.
+        spoken: the words of the answer.
+    """
+
+    kind: str
+    safety: bool
+    shown: bool
+    strayed: bool
+    spoken: str
+
+    @property
+    def hit(self) -> bool:
+        """Whether it was treated as danger, by the lane or by anybody behind it."""
+        return bool(self.kind) or self.safety or self.shown
+
+
+def play(
+    words: str,
+    mind: Thinker,
+    lane: SafetyLane,
+    options: CallOptions,
+    costs: Mapping[str, Nanos],
+    *,
+    typed: bool = False,
+    heavy: bool = False,
+) -> Met:
+    """Hold the call of one sentence.
+
+    Args:
+        words: what is said.
+        mind: what thinks for the call.
+        lane: stands around it.
+        options: as for a live call.
+        costs: fixed time per label of work.
+        typed: whether the words are typed, and not spoken.
+        heavy: whether the face is sad and the voice trembles meanwhile.
+    """
+    turns = dataclasses.replace(options.turns, silence=0)
+    initiative = dataclasses.replace(options.initiative, enabled=False)
+    options = dataclasses.replace(
+        options, greeting=False, reflexes=False, turns=turns, initiative=initiative, prepare_every=3600 * SECOND
+    )
+    end = _BEGIN + max(2, len(words.split())) * _WORD
+    ear = _Ear([] if typed else list(_spoken(words, end)), list(_looks(end)) if heavy else [])
+    script: list[Media] = [*_silence(end + _TAIL)]
+    if typed:
+        script.append(Text(words, at=end))
+        script.sort(key=lambda item: item.at if isinstance(item, Text) else getattr(item, "end", 0))
+    events: list[Event] = []
+    caller = Loopback(script)
+    clock = VirtualClock(costs)
+    clock.run(Call(caller, Parts([ear], mind, _Mute(), options, lane), clock, [events.append]).run())
+    notes = [e.body for e in events if isinstance(e.body, Note) and e.body.event == "safety"]
+    said = [e.body.decision for e in events if isinstance(e.body, Decided) and isinstance(e.body.decision, Speak)]
+    safe = [d for d in said if d.strategy == "safety"]
+    return Met(
+        kind=str(notes[0].data["kind"]) if notes else "",
+        safety=bool(safe),
+        shown=bool(caller.of(Resource)),
+        strayed=bool(safe) and len(safe) < len(said),
+        spoken=" ".join(d.text for d in said),
+    )
+
+
+class Timed(Lookout):
+    """A look-out that keeps how long each look took, in seconds."""
+
+    took: list[float]
+
+    def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
+        """Look, and take the time."""
+        clock = SystemClock()
+        found = super().weigh(words, before, distress)
+        self.took.append(clock.now() / SECOND)
+        return found
+
+
+class Killed:
+    """A policy that is down: whatever is asked of it raises."""
+
+    name = "killed"
+
+    def session(self) -> _Dead:
+        """Begin a call that will fail."""
+        return _Dead()
+
+    def close(self) -> None:
+        """Free nothing."""
+
+
+class _Dead:
+    async def prepare(self, window: ContextWindow, /) -> None:
+        raise RuntimeError("the policy is down")
+
+    def decide(self, window: ContextWindow, /) -> AsyncIterator[Step]:
+        raise RuntimeError("the policy is down")
+
+    async def close(self) -> None:
+        """Free nothing."""
+
+
+class _Ear:
+    """Reports the words, and what goes with them."""
+
+    name = "asr"
+    accepts = (AudioChunk,)
+
+    def __init__(self, *lines: list[tuple[Nanos, Percept]]) -> None:
+        self._lines = sorted((line for part in lines for line in part), key=lambda line: line[0])
+
+    def __call__(self) -> _Hearing:
+        return _Hearing(list(self._lines))
+
+
+class _Hearing:
+    def __init__(self, lines: list[tuple[Nanos, Percept]]) -> None:
+        self._lines = lines
+
+    def feed(self, media: Sequence[Media], /) -> list[Percept]:
+        last = media[-1]
+        assert isinstance(last, AudioChunk)
+        found: list[Percept] = []
+        while self._lines and self._lines[0][0] <= last.end:
+            found.append(self._lines.pop(0)[1])
+        return found
+
+
+class _Mute:
+    """A voice without sound: what is said stands at once as said."""
+
+    name = "mute"
+    rate_hz = 16_000
+
+    async def say(self, text: str, tone: str, /) -> AsyncGenerator[AudioChunk, None]:
+        for _ in ():
+            yield _
+
+    def close(self) -> None: ...
+
+
+def _silence(end: Nanos) -> Iterator[AudioChunk]:
+    for n in range(end // _CHUNK):
+        yield AudioChunk(np.zeros(_CHUNK * 16_000 // SECOND, np.float32), start=n * _CHUNK)
+
+
+def _spoken(words: str, end: Nanos) -> Iterator[tuple[Nanos, Percept]]:
+    yield _BEGIN + 100 * MS, Percept(SPEECH_STARTED, "", _BEGIN, _BEGIN + 100 * MS, 0.9, "asr")
+    yield end + 200 * MS, Percept(SPEECH_ENDED, "", _BEGIN, end, 0.9, "asr")
+    probability = {"probability": 0.9}
+    yield end + 260 * MS, Percept(END_OF_TURN, "complete", _BEGIN, end + 200 * MS, 0.9, "asr", probability)
+    yield end + 300 * MS, Percept(TRANSCRIPT, words, _BEGIN, end, 0.9, "asr", {"utterance": 1.0, "word_starts": ()})
+
+
+def _looks(end: Nanos) -> Iterator[tuple[Nanos, Percept]]:
+    for at in range(_BEGIN, end, 400 * MS):
+        yield at + 420 * MS, Percept(EXPRESSION, "sad", at, at + 400 * MS, 0.8, "asr", {"valence": -0.6})
+    yield end + 100 * MS, Percept(PROSODY, "trembling", _BEGIN, end, 0.85, "asr")

@@ -1,0 +1,214 @@
+"""The safety lane: it answers by itself where a person speaks of danger, whatever the policy would have said.
+
+It stands around the session of whatever thinks for the call. Every turn, spoken or typed, is read by a classifier of
+its own (:mod:`policy.safety`). On a hit the policy is not asked at all, so that it may as well be down, slow or broken:
+help is shown, and what is said are reviewed lines (:mod:`policy.crisis`). For some turns after that the lane stays on
+the line, until the person says that there is no danger or goes. It keeps no state: all of it is told from the window,
+so that a reply that was never let out leaves no trace.
+
+It is no therapy and no emergency service. Thresholds and the locale are in ``[safety]`` of the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+
+from agent.safety_options import SafetyOptions
+from agent.thinking import Alarm, Thinking, Told, kind_of
+from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow
+from perception.timebase import SECOND
+from policy import crisis, resources
+from policy.cues import Cues, cues_of
+from policy.decision import Express, Speak, Wait
+from policy.honesty import asks_ai
+from policy.prompt import question_of
+from policy.reading import act_of
+from policy.resources import Country
+from policy.safety import FOLLOW, Finding, Lookout, check_patterns
+
+log = structlog.get_logger(__name__)
+
+_FIRM: Final = "medical"
+"""The danger in which a calm voice helps more than a soft one."""
+
+
+class SafetyLane:
+    """What all calls share of the lane.
+
+    Args:
+        lookout: looks for danger; asked in a thread of its own.
+        options: thresholds, locale, how long it stays.
+
+    Raises:
+        KeyError: there is no help for the locale.
+    """
+
+    def __init__(self, lookout: Lookout, options: SafetyOptions | None = None) -> None:
+        self.options = options or SafetyOptions()
+        self.country = resources.country(self.options.locale)
+        self.failures = 0
+        self._lookout = lookout
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="safety")
+
+    def around(self, inner: Thinking) -> LaneSession:
+        """Stand around one call's session."""
+        return LaneSession(self, inner)
+
+    async def look(self, words: str, before: tuple[str, ...], distress: float) -> Finding | None:
+        """Look for danger in ``words``; patterns alone decide where the classifier fails or takes too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.options.patience / SECOND):
+                return await loop.run_in_executor(self._thread, self._lookout.weigh, words, before, distress)
+        except Exception as error:
+            self.failures += 1
+            log.error("safety_classifier_failed", error=kind_of(error), fix="patterns alone look for danger meanwhile")
+            return check_patterns(words)
+
+    async def read_ahead(self, words: str) -> None:
+        """Read what a long turn has said so far, while it goes on."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._lookout.read_ahead, words)
+        except Exception as error:
+            log.error("safety_classifier_failed", error=kind_of(error), fix="patterns alone look for danger meanwhile")
+
+    def close(self) -> None:
+        """Free the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class LaneSession:
+    """One call's share of the lane.
+
+    Args:
+        lane: what all calls share.
+        inner: the session of what thinks for the call.
+    """
+
+    def __init__(self, lane: SafetyLane, inner: Thinking) -> None:
+        self._lane = lane
+        self._inner = inner
+
+    async def prepare(self, window: ContextWindow, /) -> None:
+        """Let the policy read along, and the look-out too."""
+        words = cues_of(window).words
+        if words:
+            await self._lane.read_ahead(words)
+        await self._inner.prepare(window)
+
+    async def close(self) -> None:
+        """Free what the policy held."""
+        await self._inner.close()
+
+    async def decide(self, window: ContextWindow, /) -> AsyncGenerator[Told, None]:
+        """Answer a danger, or else let the policy decide."""
+        if window.cue == CUE_GREETING or (window.cue == CUE_QUESTION and question_of(window) is not None):
+            async with aclosing(self._policy(window)) as steps:
+                async for step in steps:
+                    yield step
+            return
+        cues = cues_of(window)
+        found = await self._lane.look(cues.words, cues.before, cues.distress) if cues.words else None
+        lately = await self._lately(cues) if found is None else None
+        if found is not None:
+            answer: list[Told] | None = self._alarm(found, cues)
+        else:
+            answer = None if lately is None or self._settled(cues) else self._follow(lately, cues, window.cue)
+        if answer is not None:
+            for told in answer:
+                yield told
+            return
+        async with aclosing(self._policy(window, shown=lately is not None)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _policy(self, window: ContextWindow, *, shown: bool = False) -> AsyncGenerator[Told, None]:
+        """Pass on what the policy says; show help also where it came upon danger by itself, unless it was shown."""
+        steps = self._inner.decide(window)
+        try:
+            async for step in steps:
+                if isinstance(step, Alarm):
+                    shown = True
+                elif isinstance(step, Speak) and step.strategy == "safety" and not shown:
+                    shown = True
+                    yield Alarm(kind="self_harm", plain=False, country=self._lane.country)
+                yield step
+        finally:
+            close = getattr(steps, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _lately(self, cues: Cues) -> Finding | None:
+        """Return the danger that came up in one of the last turns."""
+        for words in reversed(cues.before[-self._lane.options.follow :]):
+            found = await self._lane.look(words, (), 0.0)
+            if found is not None:
+                return found
+        return None
+
+    def _settled(self, cues: Cues) -> bool:
+        """Tell whether it was said since that there is no danger."""
+        said = cues.agent[-self._lane.options.follow :]
+        return any(crisis.was_said(f"{crisis.SETTLED}/lines", self._lane.country, text) for text in said)
+
+    def _alarm(self, found: Finding, cues: Cues) -> list[Told]:
+        manner = "plain" if found.plain else "veiled"
+        alarm = Alarm(kind=found.kind, plain=found.plain, country=self._lane.country)
+        said = self._say(f"{found.kind}/{manner}", found, cues, found.reason)
+        return [alarm, *said]
+
+    def _follow(self, lately: Finding, cues: Cues, cue: str) -> list[Told] | None:
+        """Return what is said while a danger is in the room; ``None`` where the policy may speak."""
+        why = "Something dangerous was said a moment ago, so it stays with that."
+        if not cues.words and cue != CUE_SILENCE:
+            return [_look(lately, cues, why)]
+        if not cues.words:
+            topic = f"{crisis.STILL}/lines"
+            if cues.agent and crisis.was_said(topic, self._lane.country, cues.agent[-1]):
+                return [Wait(reason=why, evidence=cues.evidence, confidence=lately.confidence)]
+            return self._say(topic, lately, cues, why)
+        if crisis.settles(cues.words):
+            return self._say(f"{crisis.SETTLED}/lines", lately, cues, "They say that there is no danger.")
+        if act_of(cues.words) == "goodbye":
+            alarm = Alarm(kind=lately.kind, plain=lately.plain, country=self._lane.country)
+            return [alarm, *self._say(f"{crisis.BYE}/lines", lately, cues, "They go, and the danger may not be over.")]
+        if asks_ai(cues.words):
+            return None  # who asks whom they are talking to gets a straight answer
+        return self._say(f"{FOLLOW}/{lately.kind}", lately, cues, why)
+
+    def _say(self, topic: str, found: Finding, cues: Cues, why: str) -> list[Told]:
+        country: Country = self._lane.country
+        tone = "calm" if found.kind == _FIRM else "soft"
+        sentences = crisis.lines(topic, country, found.kind, cues.agent)
+        return [
+            _look(found, cues, why),
+            *(
+                Speak(
+                    text=text,
+                    tone=tone,
+                    strategy="safety",
+                    emotion="concern",
+                    reason=why,
+                    evidence=cues.evidence,
+                    confidence=found.confidence,
+                )
+                for text in sentences
+            ),
+        ]
+
+
+def _look(found: Finding, cues: Cues, why: str) -> Express:
+    return Express(
+        emotion="concern",
+        gesture="lean_in",
+        intensity=0.8,
+        reason=why,
+        evidence=cues.evidence,
+        confidence=found.confidence,
+    )

@@ -1,0 +1,223 @@
+"""Whom the server lets in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import token
+from agent.clock import VirtualClock
+from agent.config import ConfigError
+from agent.doors import Admission, Load, Turnstile, among, is_public, key_of, whereabouts
+from agent.refusal import Refused
+from agent.server_options import ServerConfig
+from perception.timebase import SECOND, Nanos
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "rapport.key"
+    token.new_key(path)
+    return path
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.at: Nanos = 0
+
+    def now(self) -> Nanos:
+        return self.at
+
+    async def sleep_until(self, deadline: Nanos) -> None:
+        raise AssertionError("nothing here waits")
+
+    def working(self, label: str) -> Any:
+        raise AssertionError("nothing here works")
+
+
+def admission(key: Path | None, clock: Time | None = None, **options: Any) -> Admission:
+    given = {"key_file": str(key)} if key is not None else {}
+    return Admission(ServerConfig(**(given | options)), clock or Time(), lambda: NOW)
+
+
+def ticket(key: Path, **options: Any) -> str:
+    given: dict[str, Any] = {"ttl_s": 60, "at_s": NOW}
+    return token.mint(token.read_key(key), **(given | options))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_this_machine_needs_no_key(host: str) -> None:
+    assert key_of(ServerConfig(host=host)) is None
+    with admission(None, host=host).enter(None, "127.0.0.1") as visitor:
+        assert visitor.grants == token.EVERYTHING
+        assert visitor.label is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "kiosk.example", ""])
+def test_any_other_address_does_not_open_without_one(host: str, key: Path) -> None:
+    with pytest.raises(ConfigError, match=r"server\.key_file.*agent token --new-key FILE.*127\.0\.0\.1"):
+        key_of(ServerConfig(host=host))
+    assert key_of(ServerConfig(host=host, key_file=str(key)))
+
+
+def test_a_door_behind_a_proxy_needs_a_key_too(key: Path) -> None:
+    with pytest.raises(ConfigError, match=r"server\.public is .yes.: set server\.key_file"):
+        key_of(ServerConfig(public="yes"))
+    assert admission(key, public="yes").guarded
+
+
+def test_a_key_that_cannot_be_used_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"server\.key_file: .*cannot be read"):
+        key_of(ServerConfig(key_file="/nowhere/rapport.key"))
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://*.example", "kiosk.example", "https://kiosk.example/", "null", "file://x"]
+)
+def test_origins_are_whole_and_no_wildcards(origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.allowed_origins"):
+        key_of(ServerConfig(allowed_origins=(origin,)))
+    assert key_of(ServerConfig(allowed_origins=("https://kiosk.example", "http://10.0.0.1:8000"))) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "expected"),
+    [
+        ("127.0.0.1", "auto", False),
+        ("localhost", "auto", False),
+        ("192.168.1.5", "auto", False),
+        ("0.0.0.0", "auto", True),
+        ("::", "auto", True),
+        ("8.8.8.8", "auto", True),
+        ("kiosk.example", "auto", True),
+        ("0.0.0.0", "no", False),
+        ("127.0.0.1", "yes", True),
+    ],
+)
+def test_which_doors_are_on_the_street(host: str, public: str, expected: bool) -> None:
+    assert is_public(ServerConfig(host=host, public=public)) is expected
+
+
+def test_a_token_opens_one_call(key: Path) -> None:
+    door = admission(key)
+    text = ticket(key, grants=["audio"], label="desk")
+    door.check(text)
+    door.check(text)  # to look at it does not spend it
+    with door.enter(text, "10.0.0.7") as visitor:
+        assert (visitor.label, visitor.address) == ("desk", "10.0.0.7")
+        assert visitor.grants == {"audio"}
+    with pytest.raises(Refused, match="used before") as caught, door.enter(text, "10.0.0.7"):
+        pytest.fail("twice")
+    assert caught.value.status == 401
+
+
+def test_a_call_that_did_not_come_about_leaves_the_token(key: Path) -> None:
+    door = admission(key)
+    text = ticket(key)
+    with pytest.raises(Refused, match="busy"), door.enter(text, "10.0.0.7"):
+        raise Refused(503, "busy")
+    with door.enter(text, "10.0.0.7"):
+        pass
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense", "r1.e30.AAAA"])
+def test_without_a_good_token_nobody_comes_in(key: Path, text: str | None) -> None:
+    door = admission(key)
+    with pytest.raises(Refused) as caught, door.enter(text, "10.0.0.7"):
+        pytest.fail("came in")
+    assert caught.value.status == 401
+    with pytest.raises(Refused):
+        door.check(text)
+
+
+def test_old_and_long_tokens(key: Path) -> None:
+    door = admission(key, token_ttl=100 * SECOND)
+    with pytest.raises(Refused, match="run out"):
+        door.check(ticket(key, at_s=NOW - 61))
+    with pytest.raises(Refused, match="longer than 100 s"):
+        door.check(ticket(key, ttl_s=101))
+
+
+def test_offers_are_counted_by_address(key: Path) -> None:
+    clock = Time()
+    door = admission(key, clock, offers_per_minute=3)
+    for _ in range(3):
+        door.step("10.0.0.7")
+    with pytest.raises(Refused, match="too many offers") as caught:
+        door.step("10.0.0.7")
+    assert caught.value.status == 429
+    assert caught.value.retry_after_s is not None
+    assert 1 <= caught.value.retry_after_s <= 21
+    door.step("10.0.0.8")
+    clock.at += caught.value.retry_after_s * SECOND
+    door.step("10.0.0.7")
+    open_door = admission(None)
+    for _ in range(1000):
+        open_door.step("127.0.0.1")
+
+
+def test_addresses_are_not_remembered_without_end() -> None:
+    turnstile = Turnstile(1, VirtualClock())
+    for k in range(10_000):
+        turnstile.step(f"10.{k >> 16}.{k >> 8 & 255}.{k & 255}")
+    assert len(turnstile._left) <= 4096
+
+
+def test_a_machine_that_is_late_takes_no_new_call() -> None:
+    load = Load(SECOND // 10)
+    for _ in range(20):
+        load.observe(0.0)
+    load.observe(60.0)
+    load.check()  # one stall is no load
+    for _ in range(20):
+        load.observe(0.12)
+    with pytest.raises(Refused, match="busy") as caught:
+        load.check()
+    assert caught.value.status == 503
+    assert caught.value.retry_after_s
+    for _ in range(20):
+        load.observe(0.01)
+    load.check()
+    door = admission(None)
+    for _ in range(20):
+        door.load.observe(0.5)
+    with pytest.raises(Refused, match="busy"), door.enter(None, ""):
+        pytest.fail("came in")
+
+
+def test_what_a_caller_is_counted_by() -> None:
+    assert whereabouts("10.0.0.7") == "10.0.0.7"
+    assert whereabouts("::ffff:10.0.0.7") == "10.0.0.7"
+    assert whereabouts("2001:db8:1:2:3:4:5:6") == whereabouts("2001:db8:1:2::9")
+    assert whereabouts("2001:db8:1:2::") != whereabouts("2001:db8:1:3::")
+    assert whereabouts("fe80::1%eth0") == whereabouts("fe80::2")
+    assert whereabouts("x" * 1000) == "x" * 64
+
+
+def test_who_is_an_operator() -> None:
+    networks = ("127.0.0.0/8", "::1/128", "10.1.0.0/16")
+    assert all(among(a, networks) for a in ("127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3"))
+    assert not any(among(a, networks) for a in ("10.2.0.1", "::2", "", "localhost"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"public": "perhaps"}, r"server\.public is 'perhaps'"),
+        ({"token_ttl": 0}, r"server\.token_ttl"),
+        ({"most_lag": 0}, r"server\.most_lag"),
+        ({"calls_per_label": 0}, r"server\.calls_per_label"),
+        ({"calls_per_address": 0}, r"server\.calls_per_address"),
+        ({"offers_per_minute": 0}, r"server\.offers_per_minute"),
+        ({"operators": ("everybody",)}, r"server\.operators has 'everybody'"),
+    ],
+)
+def test_settings_out_of_range_are_named(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        ServerConfig(**options)

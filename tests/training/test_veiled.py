@@ -1,0 +1,77 @@
+"""Training the reader of veiled danger: its sentences, and that it learns and is reproducible."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from agent.models import resolve
+from policy.safety import KINDS
+from policy.training.veiled import (
+    CLASSES,
+    FOLDER,
+    HELD_CORPUS,
+    Options,
+    SentenceError,
+    Sentences,
+    check,
+    examples,
+    train,
+)
+from policy.veiled import Reader
+
+DARK = [f"i have made up my mind to be gone before {day}" for day in ("monday", "easter", "june", "my birthday")]
+LIGHT = [f"we will have cake and tea in the garden on {day}" for day in ("monday", "easter", "sunday", "my birthday")]
+
+
+def test_there_are_sentences_of_every_class() -> None:
+    given = examples()
+    counts = [sum(label == n for _, label in given.own) for n in range(len(CLASSES))]
+    assert min(counts) >= 150
+    assert {label for _, label in given.joined} == set(range(len(CLASSES)))
+    assert len(given.everyday) > 1000
+    assert len(HELD_CORPUS) == 2
+
+
+@pytest.fixture
+def table() -> dict[str, Any]:
+    return tomllib.loads((FOLDER / "danger.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("danger", {}, r"danger\.toml: \[danger\] is missing"),
+        ("danger", {"boredom": ["a"]}, r"\[danger\] boredom is none of self_harm"),
+        ("harmless", {"idiom": "a"}, r"\[harmless\] idiom is no list of sentences"),
+        ("harmless", {"idiom": ["a", ""]}, r"\[harmless\] idiom is no list of sentences"),
+        ("frames", {"away": ["in the film"]}, r"\[frames\] 'in the film' needs \{\} once"),
+        ("contrast", [{"kind": "boredom"}], r"\[\[contrast\]\] 1 kind is none of self_harm"),
+        ("contrast", [{"kind": "abuse", "starts": ["a"]}], r"\[\[contrast\]\] 1 danger is no list"),
+    ],
+)
+def test_a_mistake_is_named(table: dict[str, Any], section: str, value: Any, message: str) -> None:
+    check(table)
+    with pytest.raises(SentenceError, match=message):
+        check(table | {section: value})
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_it_learns_and_does_so_again(tmp_path: Path) -> None:
+    own = [(text, 1) for text in DARK] + [(text, 0) for text in LIGHT]
+    given = Sentences(own, [], [], {"away": ["in the film {}"], "dress": ["um {}"]})
+    options = Options(seeds=(3,), rank=4, epochs=6, batch=4, rate=5e-3, away=0.0, mean=0.5)
+    told: list[str] = []
+    first, again = (train(resolve("minilm"), options, given, told.append) for _ in range(2))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert len(told) == 2 * options.epochs
+    save_file(first, tmp_path / "veiled.safetensors")
+    shares = Reader(resolve("minilm"), tmp_path / "veiled.safetensors")([*DARK, *LIGHT])
+    assert shares.shape == (8, len(KINDS))
+    assert shares[:4, 0].min() > 0.5 > shares[4:].sum(axis=1).max()

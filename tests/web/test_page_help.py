@@ -1,0 +1,72 @@
+"""The card of who can help: seen, read out, reachable with the keyboard, and put away only by the person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.web.browser import until
+from tests.web.conftest import Open
+from tests.web.fake_server import FakeServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+CONTACTS = [
+    {"name": "Samaritans", "number": "116 123"},
+    {"name": "Shout", "text": "85258"},
+    {"name": "Find A Helpline", "url": "https://findahelpline.com", "note": "Free helplines by country."},
+    {"name": "Emergency", "number": "999"},
+]
+
+
+def danger(server: FakeServer, kind: str = "self_harm") -> None:
+    server.tell("resource", kind=kind, country="United Kingdom", contacts=CONTACTS, reviewed="2026-11-25", reply=1)
+
+
+def test_who_can_help_is_shown_until_it_is_put_away(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    danger(v.server)
+    until(v.page, "rapport.help?.kind === 'self_harm'")
+    card = v.page.get_by_role("region", name="You don’t have to be alone with this")
+    assert card.is_visible()
+    assert card.get_by_role("link", name="Call Samaritans, 116 123").get_attribute("href") == "tel:116123"
+    assert card.get_by_role("link", name="Text Shout, 85258").get_attribute("href") == "sms:85258"
+    assert card.get_by_role("link", name="findahelpline.com").get_attribute("rel") == "noopener noreferrer"
+    assert "Checked 2026-11-25" in card.inner_text()
+    until(v.page, "document.getElementById('alarm').textContent.includes('Samaritans: 116 123')")
+    v.server.tell("caption", speaker="agent", text="I'm really glad you told me.", final=True, reply=1, cut=True)
+    v.server.tell("display", emotion="concern", gesture="none", intensity=0.8, reply=2)
+    until(v.page, "rapport.emotion === 'concern'")
+    assert card.is_visible()
+    v.page.click("#hangup")
+    until(v.page, "rapport.cover === 'ended'")
+    assert card.is_visible()
+    v.page.get_by_role("button", name="Hide").click()
+    assert v.page.evaluate("rapport.help") is None
+    assert not v.page.query_selector(".help")
+
+
+def test_the_next_danger_replaces_the_card(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    danger(v.server)
+    danger(v.server, "medical")
+    until(v.page, "rapport.help?.kind === 'medical'")
+    assert v.page.locator(".help").count() == 1
+    assert v.page.inner_text("#help-title") == "This may be an emergency"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_it_fits_and_can_be_read(visit: Open, width: int, scheme: str) -> None:
+    v = visit(width=width, color_scheme=scheme)
+    v.begin()
+    danger(v.server, "harm_others")
+    until(v.page, "rapport.help")
+    assert v.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    heights = v.page.eval_on_selector_all(".help-ways a", "links => links.map(a => a.getBoundingClientRect().height)")
+    assert min(heights) >= 44
+    assert v.page.evaluate(AUDIT) == []
+    v.shot(f"help-{width}-{scheme}")
