@@ -17,6 +17,7 @@ from policy.backends import openai_api
 from policy.backends.openai_api import OpenAIApi, OptionError
 from policy.decision import Speak
 from policy.guard import Guard
+from policy.words import load_table
 from tests.openai_server import OpenAIServer
 from tests.policy.windows import talk
 
@@ -94,7 +95,7 @@ def test_it_loads_with_the_sentence_encoder_and_a_key(tmp_path: Path) -> None:
             assert asyncio.run(answer(policy, "My boss shouts at me every single day.")) == server.words
             assert server.asked.key == "secret"
             # Veiled danger, which only the encoder tells, is answered without the model.
-            assert asyncio.run(answer(policy, "They won't have to put up with me much longer."))
+            assert asyncio.run(answer(policy, load_table("danger")["veiled"]["self_harm"][0]))
             assert len(server.requests) == 1
         finally:
             policy.close()
