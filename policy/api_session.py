@@ -20,7 +20,7 @@ from policy.api_reading import Reader, closing, constraint
 from policy.choosing import evidence_of
 from policy.decision import Speak, Step
 from policy.form import SYSTEM
-from policy.guard import Guard, Withheld
+from policy.guard import Guard
 from policy.prompt import AGENT, Line, Question, question_of
 from policy.reel import Part, Reel, Sampling
 
@@ -127,16 +127,10 @@ class ApiSession:
                 yield decision
             return
         async with aclosing(self._steps(window)) as steps:
-            said: list[str] = []
+            watch = self._policy.guard.watch(window)
             async for step in steps:
-                if isinstance(step, Speak):
-                    try:
-                        await self._policy.work(partial(self._policy.guard.check, step, window, tuple(said)))
-                    except Withheld:
-                        if not said:
-                            raise
-                        return
-                    said.append(step.text)
+                if not await self._policy.work(partial(watch.allows, step)):
+                    return
                 yield step
 
     async def close(self) -> None:

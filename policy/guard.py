@@ -6,12 +6,13 @@ is asked. What a model wrote is spoken only if it breaks none of the rules in :m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import cache
 
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow
 from policy.answer import Considered, consider, perform
-from policy.cues import cues_of
-from policy.decision import Decision, Speak
+from policy.cues import Cues, cues_of
+from policy.decision import Decision, Speak, Step
 from policy.embedding import Embed
 from policy.gate import broken_rule
 from policy.reading import KeywordReader, PrototypeReader
@@ -23,7 +24,7 @@ class Withheld(RuntimeError):
 
 
 class Guard:
-    """Holds curated lines and rules ready; one serves all calls.
+    """Holds curated lines and rules ready; one serves all calls, one thread at a time.
 
     Args:
         embed: the sentence encoder, for veiled danger and finer reading; patterns alone without it.
@@ -43,32 +44,47 @@ class Guard:
             return None
         return list(perform(self._considered(window)))
 
-    def check(self, clause: Speak, window: ContextWindow, said: Sequence[str]) -> None:
-        """Judge one clause.
-
-        Args:
-            clause: what would be spoken.
-            window: what it answers.
-            said: earlier clauses of the same reply.
-
-        Raises:
-            Withheld: it breaks a rule.
-        """
+    def watch(self, window: ContextWindow) -> Watch:
+        """Return who judges the reply to ``window``; the mood is read when the first words are judged."""
         if not self._judges:
-            return
-        cues = cues_of(window)
-        choice = self._considered(window).choice
-        broken = broken_rule(
-            clause.text,
-            words=cues.words,
-            before=cues.before,
-            said=[*cues.agent, *said],
-            strategy=clause.strategy,
-            mood=choice.mood,
-            advice=clause.strategy == "suggestion",
-        )
-        if broken:
-            raise Withheld(f"its words were withheld: one of them {broken}")
+            return Watch(cues_of(window), None)
+        return Watch(cues_of(window), cache(lambda: self._considered(window).choice.mood))
 
     def _considered(self, window: ContextWindow) -> Considered:
         return consider(window, self._reader, self._lookout)
+
+
+class Watch:
+    """Judges one reply, step by step.
+
+    Args:
+        cues: what it answers.
+        mood: gives that of the person; ``None`` where nothing is to be judged.
+    """
+
+    def __init__(self, cues: Cues, mood: Callable[[], str] | None) -> None:
+        self._cues = cues
+        self._mood = mood
+        self._said: list[str] = []
+
+    def allows(self, step: Step) -> bool:
+        """Tell whether ``step`` may go out; one that may not ends the reply.
+
+        Raises:
+            Withheld: it may not, and nothing has been said before it.
+        """
+        if not isinstance(step, Speak) or self._mood is None:
+            return True
+        broken = broken_rule(
+            step.text,
+            words=self._cues.words,
+            before=self._cues.before,
+            said=[*self._cues.agent, *self._said],
+            strategy=step.strategy,
+            mood=self._mood(),
+            advice=step.strategy == "suggestion",
+        )
+        if broken and not self._said:
+            raise Withheld(f"its words were withheld: one of them {broken}")
+        self._said.append(step.text)
+        return not broken

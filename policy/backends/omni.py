@@ -53,6 +53,7 @@ class Omni:
         self.sampling = sampling
         self.grammar = Grammar(thinker.layout, thinker.words, SCHEMA)
         self._thread = ThreadPoolExecutor(1, "omni", initializer=_use_threads, initargs=(threads,))
+        self._judging = ThreadPoolExecutor(1, "omni-guard", initializer=_use_threads, initargs=(1,))
         self._free: list[Store] = [
             Fixed(thinker, sampling.budget + _RESERVE, capture=thinker.device.type == "cuda") for _ in range(slots)
         ]
@@ -67,13 +68,18 @@ class Omni:
         return OmniSession(self)
 
     def close(self) -> None:
-        """End the thread and let the weights go."""
+        """End the threads and let the weights go."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._judging.shutdown(wait=True, cancel_futures=True)
         self._free.clear()
 
     async def work(self, work: Callable[[], T]) -> T:
         """Run work of the model off the loop, in order."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def judge(self, work: Callable[[], T]) -> T:
+        """Run work of the guard off the loop, in order, and not behind the model."""
+        return await asyncio.get_running_loop().run_in_executor(self._judging, work)
 
     def later(self, work: Callable[[], object]) -> None:
         """Run ``work`` after what was asked for before, without waiting for it."""

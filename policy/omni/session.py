@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
@@ -14,7 +14,7 @@ from perception.timebase import SECOND, Nanos
 from policy.cues import cues_of
 from policy.decision import Speak, Step
 from policy.form import SYSTEM, Form, Garbled, request
-from policy.guard import Guard, Withheld
+from policy.guard import Guard
 from policy.omni import writing
 from policy.omni.grammar import Grammar
 from policy.omni.memory import Memory, Stopped
@@ -61,6 +61,10 @@ class Host(Protocol):
         """Run work of the model off the loop, in order."""
         ...
 
+    async def judge(self, work: Callable[[], T]) -> T:
+        """Run work of the guard off the loop, in order, and not behind the model."""
+        ...
+
     def later(self, work: Callable[[], object]) -> None:
         """Run ``work`` after what was asked for before, without waiting for it."""
         ...
@@ -102,28 +106,21 @@ class OmniSession:
             if window.cue == CUE_QUESTION and question_of(window) is not None:
                 yield await self._answer(window, stop)
                 return
-            curated = self._host.guard.curated(window)
+            curated = await self._host.judge(partial(self._host.guard.curated, window))
             if curated is not None:
                 for decision in curated:
                     yield decision
                 return
-            said: list[str] = []
+            watch = self._host.guard.watch(window)
             hurry = Event()
             time = self._host.manner.think_time / SECOND
             timer = asyncio.get_running_loop().call_later(time, hurry.set)
             steps = self._steps(window, stop, hurry)
             try:
-                while (found := await self._host.work(partial(_some, steps))) is not None:
-                    for step in found:
-                        if isinstance(step, Speak):
-                            try:
-                                self._host.guard.check(step, window, said)
-                            except Withheld:
-                                if not said:
-                                    raise
-                                return
-                            said.append(step.text)
-                        yield step
+                while (step := await self._host.work(partial(next, steps, None))) is not None:
+                    if not await self._host.judge(partial(watch.allows, step)):
+                        return
+                    yield step
             except Stopped:
                 return
             finally:
@@ -173,7 +170,7 @@ class OmniSession:
             self._memory.clear()
             raise
 
-    def _steps(self, window: ContextWindow, stop: Event, hurry: Event) -> Iterator[list[Step]]:
+    def _steps(self, window: ContextWindow, stop: Event, hurry: Event) -> Generator[Step]:
         """Read the tail and write a decision, step by step. Runs off the loop."""
         host, layout = self._host, self._host.thinker.layout
         manner = host.manner
@@ -183,13 +180,13 @@ class OmniSession:
         form = Form(window, thinks=manner.thinks)
         if manner.thinks:
             for piece in writing.think(answer, layout, stop, hurry, manner.think_tokens):
-                yield form.push(piece)
+                yield from form.push(piece)
         surest = 1.0
         for piece, sure in writing.decide(answer, layout, host.grammar, stop):
             if not form.decided:
                 surest = form.confidence = surest * sure
-            yield form.push(piece)
-        yield form.finish()
+            yield from form.push(piece)
+        yield from form.finish()
 
     async def _answer(self, window: ContextWindow, stop: Event) -> Speak:
         """Answer a question in the form that it names, in the model's own words."""
@@ -213,16 +210,6 @@ class OmniSession:
         return Speak(text=text, strategy="information", reason=reason, evidence=evidence, confidence=0.5)
 
 
-def _some(steps: Iterator[list[Step]]) -> list[Step] | None:
-    """Write on until something follows from it; ``None`` at the end. Runs off the loop."""
-    for found in steps:
-        if found:
-            return found
-    return None
-
-
-def _end(steps: Iterator[list[Step]], memory: Memory) -> None:
-    close = getattr(steps, "close", None)
-    if close is not None:
-        close()
+def _end(steps: Generator[Step], memory: Memory) -> None:
+    steps.close()
     memory.forget_answer()

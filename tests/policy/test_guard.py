@@ -49,10 +49,16 @@ def test_nothing_said_is_no_question_for_a_model() -> None:
 )
 def test_what_breaks_a_rule_is_withheld_without_its_words(text: str) -> None:
     with pytest.raises(Withheld) as found:
-        Guard().check(clause(text), WINDOW, [])
+        Guard().watch(WINDOW).allows(clause(text))
     assert text not in str(found.value)
 
 
 def test_what_breaks_none_passes() -> None:
-    Guard().check(clause("The house is so quiet without her."), WINDOW, [])
-    Guard(judges=False).check(clause("XXXkn XXXkn"), WINDOW, [])
+    assert Guard().watch(WINDOW).allows(clause("The house is so quiet without her."))
+    assert Guard(judges=False).watch(WINDOW).allows(clause("XXXkn XXXkn"))
+
+
+def test_later_words_that_break_a_rule_end_the_reply() -> None:
+    watch = Guard().watch(WINDOW)
+    assert watch.allows(clause("The house is so quiet without her."))
+    assert not watch.allows(clause("You should just get over it."))
