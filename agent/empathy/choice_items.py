@@ -18,6 +18,7 @@ from typing import Any, Final
 from perception.context import CUE_AFFECT, CUE_ARRIVAL, CUE_END_OF_TURN, CUE_LEAVING, CUE_SILENCE
 from perception.percept import LOOKS, MANNERS, UNCERTAIN
 from policy.decision import EMOTIONS, STRATEGIES
+from policy.fields import Fields
 
 FOLDER: Final = resources.files("policy").joinpath("data", "empathy")
 TUNING: Final = "choice.toml"
@@ -171,7 +172,7 @@ def _situations(table: Mapping[str, Any], name: str) -> tuple[Situation, ...]:
 def _situation(fields: _Fields) -> Situation:
     fields.only("id", "kind", "mood", "cue", "turns", "then", "good", "bad", "why")
     fields.where = f"{fields.where} ({fields.text('id')})"
-    cue = fields.name("cue", CUES) if "cue" in fields.table else CUE_END_OF_TURN
+    cue = fields.name("cue", CUES) if "cue" in fields.value else CUE_END_OF_TURN
     turns = tuple(_said(part) for part in fields.tables("turns"))
     if cue == CUE_END_OF_TURN and (not turns or turns[-1].who != "person"):
         raise fields.error("turns", "has to end with the person, whose turn is answered")
@@ -179,7 +180,7 @@ def _situation(fields: _Fields) -> Situation:
         raise fields.error("turns", f"has to end with the agent, for the cue is {cue}")
     if any(a.who == b.who for a, b in pairwise(turns)):
         raise fields.error("turns", "has two turns of the same side in a row; write them as one")
-    after = _after(fields.inner("then")) if "then" in fields.table else None
+    after = _after(fields.inner("then")) if "then" in fields.value else None
     if cue != CUE_END_OF_TURN and after is None:
         raise fields.error("then", f"is missing; the cue {cue} comes in a silence")
     item = Situation(
@@ -209,8 +210,8 @@ def _said(fields: _Fields) -> Said:
         who=fields.name("who", ("person", "agent")),
         text=fields.text("text"),
         face=fields.names("face", (*LOOKS, UNCERTAIN)),
-        voice=fields.name("voice", MANNERS) if "voice" in fields.table else "",
-        gaze=fields.name("gaze", ("towards", "away")) if "gaze" in fields.table else "",
+        voice=fields.name("voice", MANNERS) if "voice" in fields.value else "",
+        gaze=fields.name("gaze", ("towards", "away")) if "gaze" in fields.value else "",
     )
 
 
@@ -219,7 +220,7 @@ def _after(fields: _Fields) -> After:
     presence = tuple((p.name("label", ("arrived", "left")), p.number("at")) for p in fields.tables("presence"))
     return After(
         seconds=fields.number("seconds"),
-        face=fields.name("face", LOOKS) if "face" in fields.table else "",
+        face=fields.name("face", LOOKS) if "face" in fields.value else "",
         presence=presence,
     )
 
@@ -233,52 +234,28 @@ def _options(fields: _Fields) -> Options:
     )
 
 
-class _Fields:
-    """One table, and where it stands."""
+class _Fields(Fields):
+    """One table of situations, and where it stands."""
 
-    def __init__(self, table: Any, where: str) -> None:
-        self.where = where
-        if not isinstance(table, dict):
-            raise ItemError(f"{where}: is no table")
-        self.table: Mapping[str, Any] = table
-
-    def error(self, field: str, what: str) -> ItemError:
-        return ItemError(f"{self.where}: {field} {what}")
-
-    def only(self, *known: str) -> None:
-        for key in self.table:
-            if key not in known:
-                raise self.error(key, f"is not a field; known are {', '.join(known)}")
-
-    def text(self, field: str) -> str:
-        found = self.table.get(field)
-        if not isinstance(found, str) or not found.strip():
-            raise self.error(field, f"is {found!r}, expected a text")
-        return found
-
-    def name(self, field: str, known: Sequence[str]) -> str:
-        found = self.text(field)
-        if found not in known:
-            raise self.error(field, f"is {found!r}, expected one of {', '.join(known)}")
-        return found
+    fault = ItemError
 
     def names(self, field: str, known: Sequence[str]) -> tuple[str, ...]:
-        found = self.table.get(field, [])
+        found = self.value.get(field, [])
         if not isinstance(found, list) or any(one not in known for one in found):
             raise self.error(field, f"is {found!r}, expected a list of {', '.join(known)}")
         return tuple(found)
 
     def number(self, field: str) -> float:
-        found = self.table.get(field)
+        found = self.value.get(field)
         if not isinstance(found, (int, float)) or isinstance(found, bool) or found < 0:
             raise self.error(field, f"is {found!r}, expected seconds, 0 or more")
         return float(found)
 
     def inner(self, field: str) -> _Fields:
-        return _Fields(self.table.get(field), f"{self.where}: {field}")
+        return _Fields(self.value.get(field), f"{self.where}: {field}")
 
     def tables(self, field: str) -> tuple[_Fields, ...]:
-        found = self.table.get(field, [])
+        found = self.value.get(field, [])
         if not isinstance(found, list):
             raise self.error(field, f"is {found!r}, expected a list of tables")
         return tuple(_Fields(one, f"{self.where}: {field}[{n}]") for n, one in enumerate(found, 1))

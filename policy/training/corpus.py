@@ -7,13 +7,14 @@ datasheet. This module is the schema: whatever breaks it is told with file, line
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from perception.percept import MANNERS
 from policy.decision import EMOTIONS, STRATEGIES
+from policy.fields import Fields
 from policy.reading import MOODS
 from policy.words import tokens
 
@@ -202,33 +203,15 @@ def _choice(fields: _Fields) -> Choice:
     )
 
 
-class _Fields:
+class _Fields(Fields):
     """One line, and where it stands."""
 
-    def __init__(self, value: Any, where: str) -> None:
-        self.where = where
-        if not isinstance(value, dict):
-            raise CorpusError(f"{where}: is no object")
-        self.value: Mapping[str, Any] = value
-
-    def error(self, field: str, what: str) -> CorpusError:
-        return CorpusError(f"{self.where}: {field} {what}")
-
-    def only(self, *known: str) -> None:
-        for key in self.value:
-            if key not in known:
-                raise self.error(key, "is not a field")
+    fault, shape = CorpusError, "object"
 
     def text(self, field: str) -> str:
         found = self.value.get(field)
         if not isinstance(found, str) or not found.strip() or found != " ".join(found.split()):
             raise self.error(field, f"is {found!r}, expected words on one line without spaces around them")
-        return found
-
-    def name(self, field: str, known: Sequence[str]) -> str:
-        found = self.text(field)
-        if found not in known:
-            raise self.error(field, f"is {found!r}, expected one of {', '.join(known)}")
         return found
 
     def texts(self, field: str, *, least: int, most: int) -> tuple[str, ...]:
