@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from agent.journal import Decided, Event, Metric, Note, as_json
 from agent.loop import Call
 from agent.media_file import MediaError, open_media
 from agent.parts import Parts
+from agent.staged import Mute
 from agent.transports import AT_END, Feed, Signal, Transport
 from perception.context import Turn
 from perception.media import AudioChunk, Media, Text, VideoFrame
@@ -77,7 +78,7 @@ def replay(
     ]
     native = condition.feed == "native"
     options = dataclasses.replace(parts.options, context=condition.bounds(duration, fps), keep_media=native)
-    ours = Parts([] if native else parts.workers, witness, _Mute(), options)
+    ours = Parts([] if native else parts.workers, witness, Mute(), options)
     wanted: tuple[type, ...] = (*((AudioChunk,) if item.hears else ()), *((VideoFrame,) if item.sees else ()))
     allowed = frozenset(w.name for w in parts.workers if any(kind in wanted for kind in w.accepts))
     door = build.door(
@@ -238,16 +239,3 @@ class _Meter:
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-class _Mute:
-    """A voice that says nothing: an answer is read, not heard."""
-
-    name = "mute"
-    rate_hz = 16_000
-
-    async def say(self, text: str, tone: str, /) -> AsyncGenerator[AudioChunk, None]:
-        for _ in ():
-            yield _
-
-    def close(self) -> None: ...

@@ -8,7 +8,7 @@ made and none is heard: what is tried is the choice, not the ear.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from agent.journal import Decided, Event
 from agent.loop import Call
 from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
+from agent.staged import Line, Mute, Script
 from agent.thinking import Thinker, Thinking, Told
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow
 from perception.media import AudioChunk, Media, VideoFrame
@@ -60,8 +61,6 @@ _SURE: Final = 0.7
 """How sure the senses are, the median of the real ones where they are sure at all."""
 
 _TAIL: Final[Nanos] = 4 * SECOND
-
-Line = tuple[Nanos, Percept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,9 @@ def play(
     caller = Loopback(_media(end), senses=senses, until=end)
     events: list[Event] = []
     scripted = Prompted(mind, [turn.text for turn in item.turns if turn.who == "agent"], opens=opens)
-    workers = [_Sense(name, lines[name]) for name in _SENSES]
+    workers = [Script(name, lines[name], sees=name in _SEES) for name in _SENSES]
     clock = VirtualClock(costs)
-    clock.run(Call(caller, Parts(workers, scripted, _Mute(), options), clock, [events.append]).run())
+    clock.run(Call(caller, Parts(workers, scripted, Mute(), options), clock, [events.append]).run())
     decided = [(e.at, e.body) for e in events if isinstance(e.body, Decided) and e.at >= counts_from]
     own = [body for _, body in decided if body.cue == item.cue and body.reply]
     first = own[0].reply if own else 0
@@ -166,44 +165,6 @@ class _Session:
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-class _Sense:
-    """A sense that reports what the situation says, each percept once its time has been fed."""
-
-    def __init__(self, name: str, lines: Sequence[Line]) -> None:
-        self.name = name
-        self.accepts: tuple[type[AudioChunk] | type[VideoFrame], ...] = (VideoFrame if name in _SEES else AudioChunk,)
-        self._lines = sorted(lines, key=lambda line: line[0])
-
-    def __call__(self) -> _Reporting:
-        return _Reporting(list(self._lines))
-
-
-class _Reporting:
-    def __init__(self, lines: list[Line]) -> None:
-        self._lines = lines
-
-    def feed(self, media: Sequence[Media], /) -> list[Percept]:
-        last = media[-1]
-        until = last.end if isinstance(last, AudioChunk) else last.at
-        found: list[Percept] = []
-        while self._lines and self._lines[0][0] <= until:
-            found.append(self._lines.pop(0)[1])
-        return found
-
-
-class _Mute:
-    """A voice without sound: what is said stands at once as said."""
-
-    name = "mute"
-    rate_hz = 16_000
-
-    async def say(self, text: str, tone: str, /) -> AsyncGenerator[AudioChunk, None]:
-        for _ in ():
-            yield _
-
-    def close(self) -> None: ...
 
 
 def _media(end: Nanos) -> Iterator[Media]:

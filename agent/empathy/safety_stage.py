@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from agent.lane import SafetyLane
 from agent.loop import Call
 from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
+from agent.staged import Mute, Script
 from agent.thinking import Thinker
 from perception.context import ContextWindow
 from perception.media import AudioChunk, Media, Text
@@ -81,7 +82,7 @@ def play(
         options, greeting=False, reflexes=False, turns=turns, initiative=initiative, prepare_every=3600 * SECOND
     )
     end = _BEGIN + max(2, len(words.split())) * _WORD
-    ear = _Ear([] if typed else list(_spoken(words, end)), list(_looks(end)) if heavy else [])
+    ear = Script("asr", [*(() if typed else _spoken(words, end)), *(_looks(end) if heavy else ())])
     script: list[Media] = [*_silence(end + _TAIL)]
     if typed:
         script.append(Text(words, at=end))
@@ -89,7 +90,7 @@ def play(
     events: list[Event] = []
     caller = Loopback(script)
     clock = VirtualClock(costs)
-    clock.run(Call(caller, Parts([ear], mind, _Mute(), options, lane), clock, [events.append]).run())
+    clock.run(Call(caller, Parts([ear], mind, Mute(), options, lane), clock, [events.append]).run())
     notes = [e.body for e in events if isinstance(e.body, Note) and e.body.event == "safety"]
     said = [e.body.decision for e in events if isinstance(e.body, Decided) and isinstance(e.body.decision, Speak)]
     safe = [d for d in said if d.strategy == "safety"]
@@ -137,45 +138,6 @@ class _Dead:
 
     async def close(self) -> None:
         """Free nothing."""
-
-
-class _Ear:
-    """Reports the words, and what goes with them."""
-
-    name = "asr"
-    accepts = (AudioChunk,)
-
-    def __init__(self, *lines: list[tuple[Nanos, Percept]]) -> None:
-        self._lines = sorted((line for part in lines for line in part), key=lambda line: line[0])
-
-    def __call__(self) -> _Hearing:
-        return _Hearing(list(self._lines))
-
-
-class _Hearing:
-    def __init__(self, lines: list[tuple[Nanos, Percept]]) -> None:
-        self._lines = lines
-
-    def feed(self, media: Sequence[Media], /) -> list[Percept]:
-        last = media[-1]
-        assert isinstance(last, AudioChunk)
-        found: list[Percept] = []
-        while self._lines and self._lines[0][0] <= last.end:
-            found.append(self._lines.pop(0)[1])
-        return found
-
-
-class _Mute:
-    """A voice without sound: what is said stands at once as said."""
-
-    name = "mute"
-    rate_hz = 16_000
-
-    async def say(self, text: str, tone: str, /) -> AsyncGenerator[AudioChunk, None]:
-        for _ in ():
-            yield _
-
-    def close(self) -> None: ...
 
 
 def _silence(end: Nanos) -> Iterator[AudioChunk]:

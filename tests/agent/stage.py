@@ -14,6 +14,7 @@ from agent.journal import Body, Decided, Event
 from agent.loop import Call
 from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
+from agent.staged import Script
 from agent.transports import Signal
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
@@ -55,31 +56,6 @@ def merged(*streams: Iterable[Media | tuple[Nanos, Signal]]) -> list[Media | tup
         return item.end if isinstance(item, AudioChunk) else item.at
 
     return sorted((item for stream in streams for item in stream), key=when)
-
-
-class Script:
-    """A sense that reports what its script says, each percept once its ``known`` time has been fed."""
-
-    def __init__(self, name: str, lines: Sequence[tuple[Nanos, Percept]], *, sees: bool = False) -> None:
-        self.name = name
-        self.accepts: tuple[type[AudioChunk] | type[VideoFrame], ...] = (VideoFrame,) if sees else (AudioChunk,)
-        self._lines = sorted(lines, key=lambda line: line[0])
-
-    def __call__(self) -> _Scripted:
-        return _Scripted(list(self._lines))
-
-
-class _Scripted:
-    def __init__(self, lines: list[tuple[Nanos, Percept]]) -> None:
-        self._lines = lines
-
-    def feed(self, media: Sequence[Media], /) -> list[Percept]:
-        last = media[-1]
-        until = last.end if isinstance(last, AudioChunk) else last.at
-        found: list[Percept] = []
-        while self._lines and self._lines[0][0] <= until:
-            found.append(self._lines.pop(0)[1])
-        return found
 
 
 def percept(kind: str, start: float, end: float, label: str = "", **data: Datum) -> Percept:

@@ -7,6 +7,7 @@ import pytest
 
 from agent.disclosure import Disclosing, Disclosure, DisclosureOptions
 from agent.parts import CallOptions
+from agent.staged import Script
 from agent.thinking import Told
 from agent.turns import TurnOptions
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Entry, Turn
@@ -14,7 +15,7 @@ from perception.media import Text
 from perception.timebase import SECOND, Nanos
 from policy import honesty, replies
 from policy.decision import Express, Speak, Thought, Wait
-from tests.agent.stage import Script, play, quiet, said
+from tests.agent.stage import play, quiet, said
 
 HOUR = 3600 * SECOND
 GREETING = Turn("agent", replies.greeting(), SECOND, 3 * SECOND)

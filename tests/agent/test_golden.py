@@ -13,10 +13,11 @@ import pytest
 
 from agent.journal import as_json
 from agent.parts import CallOptions
+from agent.staged import Script
 from agent.turns import TurnOptions
 from perception.media import Text
 from perception.timebase import SECOND
-from tests.agent.stage import GOLDEN, Played, Script, frames, look, merged, play, quiet, said
+from tests.agent.stage import GOLDEN, Played, frames, look, merged, play, quiet, said
 
 
 def interrupted() -> Played:

@@ -26,6 +26,7 @@ from agent.loopback import Loopback
 from agent.metrics import Metrics
 from agent.parts import CallOptions, Parts
 from agent.safety_options import ACKNOWLEDGE, SafetyOptions
+from agent.staged import Script
 from agent.thinking import Alarm, Told
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
@@ -35,7 +36,7 @@ from perception.timebase import MS, SECOND
 from policy import crisis, resources
 from policy.decision import Decision, Express, Speak, Step, Wait
 from policy.safety import KINDS, Finding, Lookout
-from tests.agent.stage import COSTS, Mind, Mindful, Script, kind_words, quiet, said
+from tests.agent.stage import COSTS, Mind, Mindful, kind_words, quiet, said
 from tests.policy.windows import talk
 
 DANGER = "I want to kill myself."

@@ -16,6 +16,7 @@ from agent.loop import Call
 from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
 from agent.reply import ReplyOptions
+from agent.staged import Script
 from agent.transports import Signal
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
@@ -24,21 +25,7 @@ from perception.media import AudioChunk, Text
 from perception.percept import END_OF_TURN, SENSE_BACK, SENSE_LOST, SPEECH_ENDED, SPEECH_STARTED, Percept
 from perception.timebase import MS, SECOND
 from policy.decision import Backchannel, Decision, Express, Speak, Wait
-from tests.agent.stage import (
-    COSTS,
-    Mind,
-    Mindful,
-    Played,
-    Script,
-    frames,
-    kind_words,
-    look,
-    merged,
-    percept,
-    play,
-    quiet,
-    said,
-)
+from tests.agent.stage import COSTS, Mind, Mindful, Played, frames, kind_words, look, merged, percept, play, quiet, said
 
 STILL = CallOptions(
     greeting=False, reflexes=False, turns=TurnOptions(silence=0), initiative=InitiativeOptions(enabled=False)

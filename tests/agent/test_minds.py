@@ -20,6 +20,7 @@ from agent.minds import Candidate, Minds, Patience
 from agent.minds_session import MindsSession
 from agent.parts import CallOptions, Parts
 from agent.reply import ReplyOptions
+from agent.staged import Script
 from agent.thinking import Alarm, Fell, Told
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
@@ -27,7 +28,7 @@ from perception.context import CUE_END_OF_TURN, ContextWindow
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.decision import Express, Speak, Step, Thought, Wait
 from policy.form import Garbled
-from tests.agent.stage import COSTS, Script, quiet, said
+from tests.agent.stage import COSTS, quiet, said
 
 HANG = "hang"
 LOOK = Express(emotion="concern", reason="They look sad.")

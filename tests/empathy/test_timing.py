@@ -21,6 +21,7 @@ from agent.empathy.timing_score import Tally, score
 from agent.empathy.timing_script import FILLER, SENTENCE, Person, Rest, Sight, Sound, Talk, Words
 from agent.empathy.timing_sound import CUT_IN_S, FIRST_OVER_S, Channel, make, sound_of
 from agent.parts import CallOptions
+from agent.staged import Script
 from agent.thinking import Thinker
 from agent.tone import NEUTRAL, Tone
 from agent.voices.plain import PlainVoice
@@ -28,7 +29,6 @@ from perception.media import AudioChunk
 from perception.percept import END_OF_TURN, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.backends.scripted import Scripted
-from tests.agent.stage import Script
 
 COSTS = {"ear": MS, "policy": 50 * MS, "voice": 10 * MS, "face": 20 * MS}
 
