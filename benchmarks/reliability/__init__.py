@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -314,3 +314,10 @@ def count_rtp(caller: Caller, phase: Callable[[], str]) -> None:
         await send(data)
 
     wire._send_rtp = counted
+
+
+def verdict(reached: Mapping[str, bool]) -> int:
+    """Print which figures were reached; return the exit status."""
+    for words, ok in reached.items():
+        print(f"{'reached' if ok else 'MISSED '} {words}")
+    return 0 if all(reached.values()) else 1

@@ -19,7 +19,7 @@ import json
 import sys
 from dataclasses import dataclass
 
-from benchmarks.reliability import Caller, House, house
+from benchmarks.reliability import Caller, House, house, verdict
 from benchmarks.reliability.resources import Resources
 
 RSS_MB = 10.0
@@ -112,9 +112,7 @@ def main() -> int:
         "nothing left behind": all(count <= 0 for count in found.grown.values()),
         f"memory +{RSS_MB:g} MB at most since it was warm": found.rss_mb <= RSS_MB,
     }
-    for words, ok in reached.items():
-        print(f"{'reached' if ok else 'MISSED '} {words}")
-    return 0 if all(reached.values()) else 1
+    return verdict(reached)
 
 
 if __name__ == "__main__":

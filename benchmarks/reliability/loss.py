@@ -29,7 +29,7 @@ from agent.transports._ear import Ear
 from agent.transports._inbound import AudioIn
 from agent.transports._opus import OpusEncoder
 from agent.transports._reorder import Packet, ReorderBuffer
-from benchmarks.reliability import Caller, House, count_rtp, house, to_stock
+from benchmarks.reliability import Caller, House, count_rtp, house, to_stock, verdict
 from perception.media import AudioChunk
 from perception.timebase import MS
 
@@ -217,9 +217,7 @@ def main() -> int:
         clean, lossy, count = word_errors(options.loss)
         print(f"\nword errors over {count} words: {clean:.1%} clean, {lossy:.1%} with {options.loss:.0%} loss")
         reached[f"word errors, at most {WORDS:g} times the clean ones"] = lossy <= max(WORDS * clean, clean + 1 / count)
-    for words, ok in reached.items():
-        print(f"{'reached' if ok else 'MISSED '} {words}")
-    return 0 if all(reached.values()) else 1
+    return verdict(reached)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from agent.parts import CallOptions, Parts
 from agent.transports import Transport
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
-from benchmarks.reliability import Caller, House, house, to_stock
+from benchmarks.reliability import Caller, House, house, to_stock, verdict
 from perception.context import ContextWindow
 from perception.media import AudioChunk, Media, VideoFrame
 from perception.percept import SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Datum, Percept
@@ -241,9 +241,7 @@ def main() -> int:
         "still the same call": here.same_call,
         f"at most {REPLIES} reply": here.replies <= REPLIES,
     }
-    for words, ok in reached.items():
-        print(f"{'reached' if ok else 'MISSED '} {words}")
-    return 0 if all(reached.values()) else 1
+    return verdict(reached)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from benchmarks.reliability import Caller, house
+from benchmarks.reliability import Caller, house, verdict
 from benchmarks.reliability.resources import Resources
 
 SLOPE_MB_MIN = 0.1
@@ -101,9 +101,7 @@ def main() -> int:
         "nothing left behind": all(count <= 0 for count in found.grown.values()),
         "one call throughout": found.same_call,
     }
-    for words, ok in reached.items():
-        print(f"{'reached' if ok else 'MISSED '} {words}")
-    return 0 if all(reached.values()) else 1
+    return verdict(reached)
 
 
 if __name__ == "__main__":
