@@ -10,10 +10,10 @@ Only what was *heard* counts: a greeting that was cut off before the word fell i
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from agent.streams import ending
 from agent.thinking import Thinking, Told
 from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow
 from perception.media import Text
@@ -125,8 +125,7 @@ class Disclosing:
     async def _decide(self, window: ContextWindow) -> AsyncGenerator[Told, None]:
         last: Speak | None = None
         said = False
-        inner = self._inner.decide(window)
-        async with aclosing(inner) if isinstance(inner, AsyncGenerator) else _Open(inner) as steps:
+        async with ending(self._inner.decide(window)) as steps:
             async for step in steps:
                 if isinstance(step, Speak):
                     last, said = step, said or honesty.says_ai(step.text)
@@ -142,18 +141,6 @@ class Disclosing:
         if late is None or (last.emotion in _COMFORT and late < self._options.grace):
             return
         yield _line(honesty.reminder(turn), last, "It is time to say again that an AI is speaking.")
-
-
-class _Open:
-    """Holds an iterator that has nothing to close."""
-
-    def __init__(self, steps: AsyncIterator[Told]) -> None:
-        self._steps = steps
-
-    async def __aenter__(self) -> AsyncIterator[Told]:
-        return self._steps
-
-    async def __aexit__(self, *_: object) -> None: ...
 
 
 def _line(text: str, last: Speak, reason: str) -> Speak:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from typing import Final
 
 import structlog
 
 from agent.safety_options import SafetyOptions
+from agent.streams import ending
 from agent.thinking import Alarm, Thinking, Told, kind_of
 from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow
 from perception.timebase import SECOND
@@ -108,30 +108,23 @@ class LaneSession:
 
     async def decide(self, window: ContextWindow, /) -> AsyncGenerator[Told, None]:
         """Answer a danger, or else let the policy decide."""
-        if window.cue == CUE_GREETING or (window.cue == CUE_QUESTION and question_of(window) is not None):
-            async with aclosing(self._policy(window)) as steps:
-                async for step in steps:
-                    yield step
-            return
-        cues = cues_of(window)
-        found = await self._lane.look(cues.words, cues.before, cues.distress) if cues.words else None
-        lately = await self._lately(cues) if found is None else None
-        if found is not None:
-            answer: list[Told] | None = self._alarm(found, cues)
-        else:
-            answer = None if lately is None or self._settled(cues) else self._follow(lately, cues, window.cue)
+        answer: list[Told] | None = None
+        shown = False
+        if window.cue != CUE_GREETING and not (window.cue == CUE_QUESTION and question_of(window) is not None):
+            cues = cues_of(window)
+            found = await self._lane.look(cues.words, cues.before, cues.distress) if cues.words else None
+            lately = await self._lately(cues) if found is None else None
+            shown = lately is not None
+            if found is not None:
+                answer = self._alarm(found, cues)
+            elif lately is not None and not self._settled(cues):
+                answer = self._follow(lately, cues, window.cue)
         if answer is not None:
             for told in answer:
                 yield told
             return
-        async with aclosing(self._policy(window, shown=lately is not None)) as steps:
-            async for step in steps:
-                yield step
-
-    async def _policy(self, window: ContextWindow, *, shown: bool = False) -> AsyncGenerator[Told, None]:
-        """Pass on what the policy says; show help also where it came upon danger by itself, unless it was shown."""
-        steps = self._inner.decide(window)
-        try:
+        # Help is shown also where the policy came upon danger by itself, unless it was shown already.
+        async with ending(self._inner.decide(window)) as steps:
             async for step in steps:
                 if isinstance(step, Alarm):
                     shown = True
@@ -139,10 +132,6 @@ class LaneSession:
                     shown = True
                     yield Alarm(kind="self_harm", plain=False, country=self._lane.country)
                 yield step
-        finally:
-            close = getattr(steps, "aclose", None)
-            if close is not None:
-                await close()
 
     async def _lately(self, cues: Cues) -> Finding | None:
         """Return the danger that came up in one of the last turns."""

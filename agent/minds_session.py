@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from agent.streams import end
 from agent.thinking import Alarm, Fell, Thinker, Thinking, Told, kind_of, told_of
 from perception.context import ContextWindow
 from perception.timebase import MS, SECOND, Nanos
@@ -150,12 +151,9 @@ class _Answer:
         return self._asked + self._patience.first / SECOND
 
     async def close(self, name: str) -> None:
-        close = getattr(self._stream, "aclose", None)
-        if close is None:
-            return
         try:
             async with asyncio.timeout(_CLOSE_S):
-                await close()
+                await end(self._stream)
         except Exception as error:
             log.warning("mind_not_stopped", mind=name, error=kind_of(error))
 

@@ -12,6 +12,7 @@ from agent.action import Action, Caption, Display, Resource
 from agent.clock import Clock
 from agent.journal import Body, Decided, Metric, Note, Pondered
 from agent.speech import Speech
+from agent.streams import end
 from agent.thinking import Alarm, Fell, Thinking, told_of
 from agent.transports import Transport
 from agent.voices import Voice
@@ -168,9 +169,7 @@ class Reply:
                     )
                 )
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+            await end(stream)
         await decisions.put(None)
 
     def _fall(self, fell: Fell) -> Note:

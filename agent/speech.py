@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.action import Action, PlayAudio
 from agent.clock import Clock
+from agent.streams import end
 from agent.voices import Voice
 from perception.media import AudioChunk
 from perception.timebase import MS, Nanos
@@ -76,9 +77,7 @@ class Speech:
                     clause.end = chunk.end
                 await self._send(PlayAudio(chunk, self._reply))
         finally:
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
+            await end(chunks)
 
     def heard(self, played: Nanos) -> str:
         """Return the words that were heard when ``played`` of the reply's sound has left.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.bench.condition import FRAMES, Condition
+from agent.streams import end
 from agent.thinking import Fell, Thinker, Thinking, Told
 from perception.context import ContextWindow
 from perception.media import Text
@@ -134,9 +135,8 @@ class _Session:
             sight.error = f"{type(error).__name__}: {error}"
             raise
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+            if stream is not None:
+                await end(stream)
 
     async def close(self) -> None:
         await self._inner.close()
