@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -47,8 +48,15 @@ def between(audio: tuple[AudioChunk, ...], begin: Nanos, stop: Nanos) -> Floats 
     found = [chunk for chunk in audio if chunk.start < stop and chunk.end > begin]
     if not found or found[0].start > begin or any(chunk.rate_hz != RATE_HZ for chunk in found):
         return None
+    return filled(found, begin, stop)
+
+
+def filled(audio: Sequence[AudioChunk], begin: Nanos, stop: Nanos) -> Floats:
+    """Return the samples of a span, shape ``(n,)`` at 16 kHz, zeros wherever nothing is known."""
     out = np.zeros(to_ticks(stop - begin, RATE_HZ), np.float32)
-    for chunk in found:
+    for chunk in audio:
+        if chunk.start >= stop or chunk.end <= begin or chunk.rate_hz != RATE_HZ:
+            continue
         at = to_ticks(chunk.start - begin, RATE_HZ)
         first = max(0, -at)
         part = chunk.samples[first : len(out) - at]

@@ -12,16 +12,16 @@ a cache is read anew seldom and not little by little. The media themselves are l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from perception.context import ContextWindow, Entry
-from perception.media import AudioChunk, Text, VideoFrame
+from perception.media import Text, VideoFrame
 from perception.percept import EXPRESSION, GESTURE, PRESENCE, SCENE, UNCERTAIN, Percept
 from perception.timebase import MS, SECOND, Nanos
-from policy.hearing import between
+from policy.hearing import filled
 from policy.prompt import PERSON, Line, Teller
 from policy.signals import Floats
 
@@ -238,8 +238,8 @@ class Reel:
             whole = stop - at == sampling.block
             if not whole and not (ends and stop - at >= sampling.least_sound):
                 break
-            samples = between(_within(window.audio, at, stop), at, stop)
-            if samples is not None and _loudness(samples) >= sampling.quiet_dbfs:
+            samples = filled(window.audio, at, stop)
+            if _loudness(samples) >= sampling.quiet_dbfs:
                 yield _Item(Sound(at, stop, samples), -1, stop)
             at = stop
         self._heard_until = at
@@ -266,14 +266,6 @@ class Reel:
                     yield entry.end
             elif entry.kind in (GESTURE, PRESENCE) or (entry.kind == SCENE and entry.label == "cut"):
                 yield entry.end
-
-
-def _within(audio: Sequence[AudioChunk], begin: Nanos, stop: Nanos) -> tuple[AudioChunk, ...]:
-    """Return the chunks of a span, the first of them stretched to its begin where there is a gap."""
-    found = tuple(chunk for chunk in audio if chunk.start < stop and chunk.end > begin)
-    if found and found[0].start > begin:
-        return (replace(found[0], samples=np.zeros(0, np.float32), start=begin), *found)
-    return found
 
 
 def _loudness(samples: Floats) -> float:
