@@ -110,6 +110,14 @@ class Layout:
         """Return the ids of plain words; what looks like a control token is spelled out."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def opened(self, role: str) -> list[int]:
+        """Return the ids that open a message of ``role`` in the model's chat template."""
+        return [self.start, *self.encode(f"{role}\n")]
+
+    def closed(self) -> list[int]:
+        """Return the ids that close a message."""
+        return [self.end, *self.encode("\n")]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the words of an answer, up to its end."""
         words = ids[: ids.index(self.end)] if self.end in ids else ids

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from policy.omni.layout import Layout, Pixels, frame_size, tokens_of_mel
-from policy.reel import Sight, Sound
+from policy.prompt import AGENT, PERSON, Line
+from policy.reel import Part, Sight, Sound
 
 if TYPE_CHECKING:
     import torch
@@ -242,31 +243,25 @@ def _four_bits(device: str) -> Any:
     )
 
 
-def script(parts: Sequence[Any], layout: Layout, system: str) -> list[Piece]:
+def script(parts: Sequence[Part], layout: Layout, system: str) -> list[Piece]:
     """Return parts of a reel as pieces, ending within a message: the chat template of the model, spelled out.
 
     For parts that go on, the pieces go on: those of the shorter list are a prefix of those of the longer one.
     """
-    newline = layout.encode("\n")
-
-    def opened(role: str) -> list[int]:
-        return [layout.start, *layout.encode(f"{role}\n")]
-
-    pieces: list[Piece] = [(*opened("system"), *layout.encode(system), layout.end, *newline)]
+    opened, closed = layout.opened, layout.closed()
+    pieces: list[Piece] = [(*opened("system"), *layout.encode(system), *closed)]
     role = ""
     for part in parts:
-        line = part if not isinstance(part, Sight | Sound) else None
-        speaker = "user" if line is None else line.role
+        speaker = part.role if isinstance(part, Line) else PERSON
         if speaker != role:
-            pieces.append((*([layout.end, *newline] if role else []), *opened(speaker)))
+            pieces.append((*(closed if role else ()), *opened(speaker)))
             role = speaker
-        pieces.append(part if line is None else tuple(layout.encode(f"{line.text}\n")))
-    if role != "user":
-        pieces.append((*([layout.end, *newline] if role else []), *opened("user")))
+        pieces.append(tuple(layout.encode(f"{part.text}\n")) if isinstance(part, Line) else part)
+    if role != PERSON:
+        pieces.append((*(closed if role else ()), *opened(PERSON)))
     return pieces
 
 
 def asking(layout: Layout, text: str) -> Piece:
     """Return what closes the person's message with ``text`` and opens the answer."""
-    newline = layout.encode("\n")
-    return (*layout.encode(text), layout.end, *newline, layout.start, *layout.encode("assistant\n"))
+    return (*layout.encode(text), *layout.closed(), *layout.opened(AGENT))

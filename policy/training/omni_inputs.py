@@ -130,9 +130,9 @@ class Inputs:
     def _prompt(self, example: OmniExample, media: Media) -> Prompt:
         import torch
 
-        start = self._layout.start
-        before = [start, *self.encode(f"system\n{example.system}"), self.end, *self.encode("\n"), start]
-        after = [self.end, *self.encode("\n"), start, *self.encode("assistant\n")]
+        start, closed = self._layout.start, self._layout.closed()
+        before = [start, *self.encode(f"system\n{example.system}"), *closed, start]
+        after = [*closed, *self._layout.opened("assistant")]
         if media.frames is None and media.audio is None:
             around = (before + self.encode(f"user\n{example.text}") + after, list[int]())
         else:
