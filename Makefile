@@ -1,13 +1,15 @@
 # make serve   install what is missing, fetch the models, start the agent
 # make test    the same for development, then every test
 # make lint    ruff and mypy
+# make docs    the site of docs/, into build/site, with the pages that are made from the code
 # make models  fetch and verify the models
 # make clean   remove what make made here; the models stay in the cache
 #
 # PYTHON=...   the Python to use (3.11 or newer); ARGS=... goes to agent serve or to pytest.
+# PROCESSES=2  how many processes share the tests; 0 runs them all in one, in the order of their names.
 # The first run needs the package registry that pip is configured for; later runs need no network.
 
-.PHONY: help serve test lint models clean setup setup-dev
+.PHONY: help serve test lint docs models clean setup setup-dev
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -15,6 +17,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 PYTHON ?=
 ARGS ?=
+PROCESSES ?= 2
 
 help:
 	@sed -n '/^$$/q;s/^# \{0,1\}//p' Makefile
@@ -26,12 +29,17 @@ serve: setup
 test: setup-dev
 	@$(VENV)/bin/agent models fetch
 	@$(VENV)/bin/agent models fetch --test-clips
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ARGS)
 
 lint: setup-dev
 	@$(RUN) -m ruff check
 	@$(RUN) -m ruff format --check
 	@$(RUN) -m mypy
+
+docs: setup-dev
+	@$(RUN) tools/reference.py
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo 'open build/site/index.html'
 
 models: setup
 	@$(VENV)/bin/agent models fetch
@@ -45,14 +53,14 @@ setup:
 	@$(call install,.,base)
 
 setup-dev:
-	@$(call install,.[dev],dev)
+	@$(call install,'.[dev]' --editable clients/python,dev)
 
 # A stamp in the environment says what was installed: the content of pyproject.toml, the place of the
 # checkout, and whether with the tools of a developer, which include all that serving needs. As long as
 # one fits, pip is not called. An environment whose Python is gone or too old is made anew.
 define install
 set -eu; \
-want="$$(cksum < pyproject.toml) $(CURDIR)"; \
+want="$$(cat pyproject.toml clients/python/pyproject.toml | cksum) $(CURDIR)"; \
 for stamp in $(VENV)/.setup-stamp-$(2) $(VENV)/.setup-stamp-dev; do \
 	if [ -x $(RUN) ] && [ "$$(cat $$stamp 2>/dev/null)" = "$$want" ] && $(RUN) -c '' 2>/dev/null; then exit 0; fi; \
 done; \
@@ -73,7 +81,7 @@ if ! $(RUN) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/nu
 fi; \
 rm -f $(VENV)/.setup-stamp-*; \
 echo 'Installing; the first time this takes some minutes'; \
-if ! $(RUN) -m pip install --disable-pip-version-check --editable '$(1)'; then \
+if ! $(RUN) -m pip install --disable-pip-version-check --editable $(1); then \
 	echo 'pip could not install what pyproject.toml asks for: its reason is above. Mend it and run make again.' >&2; \
 	exit 1; \
 fi; \

@@ -5,9 +5,14 @@
 ``POST``, ``PATCH /api/offer``              offer and trickled candidates, as Pipecat's SmallWebRTC has them
 ``POST /start``                             ``{sessionId, iceConfig}``; then the same under
                                             ``/sessions/{sessionId}/api/offer``
+``GET /ws``                                 a WebSocket (docs/protocol.md)
+``GET /api/ice``                            ``{iceServers}`` for one call, with credentials of its own
 ``POST``, ``DELETE /api/bye``               a page that goes away says so
 ``GET /status`` ``/livez`` ``/readyz``      whether it runs, and whether it takes one more call
-``GET /metrics``                            Prometheus
+``GET /metrics``                            Prometheus; for operators
+``POST /drain``                             take no new calls, and stop when those that run are over; for operators
+``/whip``                                   WHIP publishers as callers, see :mod:`agent.whip`
+``/v1/realtime``                            clients of OpenAI's Realtime API, see :mod:`agent.realtime`
 ==========================================  ===========================================================
 
 What is refused is answered by ``application/problem+json`` (RFC 9457) with the reason, and leaves nothing
@@ -18,43 +23,50 @@ behind. Where others than this machine can reach it, every new call needs a join
 from __future__ import annotations
 
 import asyncio
+import gc
 import mimetypes
 import secrets
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 import structlog
-import uvicorn
-from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 import agent
+from agent import serving
 from agent.answers import HANDLERS, Headers
+from agent.asking import address_of, body_of, check_type, token_of
 from agent.clock import SystemClock
 from agent.config import Config
 from agent.doors import Admission, among, is_loopback, is_public, key_of
+from agent.drain import Drain
 from agent.metrics import Metrics, watch_loop
+from agent.privacy import deployment
+from agent.realtime.calls import RealtimeCalls
+from agent.realtime.channel import RealtimeTongue
+from agent.realtime.desk import RealtimeDesk
+from agent.reception import Reception
 from agent.server_options import ServerConfig
+from agent.sockets import SocketDesk, nowhere
 from agent.transports import Transport
-from agent.transports.webrtc import Bye, Offer, Refused, Trickle, WebRtcDoor, load
+from agent.transports.webrtc import Bye, Candidate, Offer, Refused, Trickle, Visitor, WebRtcDoor, load
+from agent.transports.websocket import WebSocketDoor
+from agent.turn_servers import IceServers
+from agent.whip import Whip
+from perception.timebase import as_seconds
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY: Final = 64 * 1024
-_BODY_S: Final = 5.0
-_CONNECTIONS: Final = 512
-
-M = TypeVar("M", bound=BaseModel)
+_UNSTORED: Final = {"Cache-Control": "no-store"}
+_JSON: Final = "application/json"
 
 
 class Runtime(Protocol):
@@ -88,6 +100,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
     Raises:
         agent.config.ConfigError: others can reach it and there is no key, or the key cannot be used.
     """
+    deployment.check(config)
     server = config.server
     metrics = Metrics()
     admission = Admission(server, SystemClock())
@@ -95,7 +108,11 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
     door.about = runtime.describe()
     door.watch = metrics.observe
     runtime.watch(metrics.delivered)
-    desk = _Desk(door, runtime, server, metrics, admission)
+    ice = IceServers(server)
+    door.ice = ice.for_server
+    drain = Drain(door, server.drain, SystemClock())
+    reception = Reception(server, admission, drain, metrics)
+    desk = _Desk(door, runtime, server, metrics, admission, ice, drain, reception)
 
     def late(seconds: float) -> None:
         metrics.lag.observe(seconds)
@@ -108,6 +125,8 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
             tasks = (
                 group.create_task(door.open(runtime.answer), name="door"),
                 group.create_task(watch_loop(late, SystemClock()), name="loop lag"),
+                group.create_task(ice.watch(SystemClock()), name="relays"),
+                group.create_task(drain.run(), name="drain"),
             )
             yield
             for task in tasks:
@@ -121,11 +140,20 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         Route("/sessions/{session}/api/offer", desk.offer, methods=["POST"]),
         Route("/sessions/{session}/api/offer", desk.trickle, methods=["PATCH"]),
         Route("/api/bye", desk.bye, methods=["POST", "DELETE"]),
+        Route("/api/ice", desk.ice),
         Route("/start", desk.start, methods=["POST"]),
         Route("/status", desk.status),
         Route("/livez", desk.alive),
         Route("/readyz", desk.ready),
         Route("/metrics", desk.numbers),
+        Route("/drain", desk.drain, methods=["POST"]),
+        *Whip(reception, _Switchboard(door, runtime), ice.for_page).routes(),
+        *RealtimeCalls(reception, _Switchboard(door, runtime), runtime.describe).routes(),
+        WebSocketRoute("/ws", SocketDesk(reception, WebSocketDoor(door), runtime.describe).enter),
+        WebSocketRoute(
+            "/v1/realtime", RealtimeDesk(reception, WebSocketDoor(door), runtime.describe, SystemClock()).enter
+        ),
+        WebSocketRoute("/{path:path}", nowhere),
         Mount("/", StaticFiles(directory=Path(agent.__file__).parent / "web", html=True)),
     ]
     middleware = [Middleware(Headers)]
@@ -135,11 +163,13 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
                 CORSMiddleware,
                 allow_origins=list(server.allowed_origins),
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["content-type", "authorization"],
-                expose_headers=["retry-after"],
+                allow_headers=["content-type", "authorization", "if-match"],
+                expose_headers=["retry-after", "location", "etag", "link"],
             )
         )
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
+    made = Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
+    made.state.drain = drain
+    return made
 
 
 def webrtc_door(server: ServerConfig) -> WebRtcDoor:
@@ -152,11 +182,18 @@ def webrtc_door(server: ServerConfig) -> WebRtcDoor:
         ice_servers=server.ice_servers,
         loopback=is_loopback(server.host),
         private=not is_public(server),
+        degraded_after_s=as_seconds(server.degraded_after),
+        lost_after_s=as_seconds(server.lost_after),
+        dead_after_s=as_seconds(server.dead_after),
+        return_within_s=as_seconds(server.return_within),
     )
 
 
 def serve(config: Config) -> None:
-    """Load the models and serve until SIGTERM or SIGINT; then end the calls in good order and return.
+    """Load the models and serve until a signal; then end the calls in good order and return.
+
+    SIGTERM, like ``POST /drain``, takes no new calls and lets those that run come to their end, for ``server.drain``
+    at most; a second one ends them at once. So does SIGINT, which comes from somebody at a keyboard.
 
     Raises:
         agent.config.ConfigError: a part is not known or does not take its options.
@@ -166,83 +203,100 @@ def serve(config: Config) -> None:
 
     server = config.server
     key_of(server)  # whether it may open is told before anything heavy is loaded
+    deployment.check(config)
     with build.runtime(config) as runtime:
         application = app(runtime, config)
-        # uvicorn raises the signal again once it has shut down; by then it has been obeyed.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        uvicorn.run(
-            application,
-            host=server.host,
-            port=server.port,
-            loop="uvloop" if _has_uvloop() else "asyncio",
-            ws="websockets-sansio",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(server.trusted_proxies),
-            forwarded_allow_ips=list(server.trusted_proxies),
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=10,
-            h11_max_incomplete_event_size=MAX_BODY,
-        )
+        # What is loaded stays; looking through it again and again would stop the loop for a tenth of a second.
+        gc.collect()
+        gc.freeze()
+        serving.run(application, server, application.state.drain)
 
 
 class _Desk:
     """The handlers."""
 
     def __init__(
-        self, door: WebRtcDoor, runtime: Runtime, server: ServerConfig, metrics: Metrics, admission: Admission
+        self,
+        door: WebRtcDoor,
+        runtime: Runtime,
+        server: ServerConfig,
+        metrics: Metrics,
+        admission: Admission,
+        ice: IceServers,
+        drain: Drain,
+        reception: Reception,
     ) -> None:
         self._door = door
         self._runtime = runtime
         self._server = server
         self._metrics = metrics
         self._admission = admission
+        self._ice = ice
+        self._drain = drain
+        self._reception = reception
 
     async def offer(self, request: Request) -> Response:
-        try:
+        with self._reception.counted():
             answer = await self._offer(request)
-        except Refused as error:
-            self._metrics.offers.labels(str(error.status)).inc()
-            raise
-        self._metrics.offers.labels("200").inc()
-        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+        return JSONResponse(answer, headers=_UNSTORED)
 
-    async def _offer(self, request: Request) -> dict[str, str]:
-        self._check_origin(request)
-        self._check_json(request)
-        address = _address(request)
-        self._admission.step(address)
-        body = await _body(request, Offer)
+    async def _offer(self, request: Request) -> dict[str, Any]:
+        self._reception.step(request)
+        check_type(request, _JSON)
+        body = await body_of(request, Offer)
         self._door.about = self._runtime.describe()  # which mind can speak may have changed
-        if self._door.knows(body.pc_id):
+        if body.resume is not None or self._door.knows(body.pc_id):
             return await self._door.offer(body)
-        with self._admission.enter(_token(request) or body.token, address) as visitor:
+        with self._reception.enter(request, body.token) as visitor:
             return await self._door.offer(body, visitor)
 
     async def trickle(self, request: Request) -> Response:
-        self._check_origin(request)
-        self._check_json(request)
-        await self._door.trickle(await _body(request, Trickle))
+        self._reception.check_origin(request)
+        check_type(request, _JSON)
+        await self._door.trickle(await body_of(request, Trickle))
         return JSONResponse({"status": "success"})
 
     async def bye(self, request: Request) -> Response:
-        self._check_origin(request)
-        self._door.bye(await _body(request, Bye))
+        self._reception.check_origin(request)
+        self._door.bye(await body_of(request, Bye))
         return Response(status_code=204)
 
     async def start(self, request: Request) -> Response:
-        self._check_origin(request)
-        self._admission.step(_address(request))
-        self._admission.check(_token(request))
-        servers = [{"urls": [url]} for url in self._server.ice_servers]
-        return JSONResponse({"sessionId": secrets.token_hex(16), "iceConfig": {"iceServers": servers}})
+        self._reception.check_origin(request)
+        self._admission.step(address_of(request))
+        self._admission.check(token_of(request))
+        found = {"sessionId": secrets.token_hex(16), "iceConfig": {"iceServers": self._ice.for_page()}}
+        return JSONResponse(found, headers=_UNSTORED)
+
+    async def ice(self, request: Request) -> Response:
+        """Credentials are for those who may call; a page that comes back without a token has had its own."""
+        self._reception.check_origin(request)
+        self._admission.step(address_of(request))
+        given = token_of(request)
+        servers: list[dict[str, Any]] = []
+        if given or not self._admission.guarded:
+            self._admission.check(given)
+            servers = self._ice.for_page()
+        return JSONResponse({"iceServers": servers}, headers=_UNSTORED)
+
+    async def drain(self, request: Request) -> Response:
+        self._reception.check_origin(request)
+        if not self._is_operator(request):
+            raise Refused(403, "only the networks of server.operators may stop this server", kind="operator")
+        self._drain.begin()
+        found = {"draining": True, "calls": self._door.calls, "seconds": round(self._drain.left_s)}
+        return JSONResponse(found, 202, headers=_UNSTORED)
 
     async def status(self, request: Request) -> Response:
         state = "ready" if self._room else "busy"
-        found = {"status": state, "transports": ["webrtc"], "sends_to": self._runtime.sends_to()}
+        found: dict[str, Any] = {
+            "status": state,
+            "transports": ["webrtc", "websocket"],
+            "sends_to": self._runtime.sends_to(),
+            "privacy": self._runtime.describe().get("privacy", {}),
+        }
+        if self._drain.begun:
+            found["draining"] = True
         return JSONResponse(found)
 
     async def alive(self, request: Request) -> Response:
@@ -253,13 +307,17 @@ class _Desk:
         found: dict[str, Any] = {"ready": room > 0}
         if self._is_operator(request):
             more = {"calls": self._door.calls, "room": room, "lag_s": round(self._admission.load.lag_s, 3)}
-            found |= more | {"agent": self._runtime.describe()}
+            found |= more | {"agent": self._runtime.describe(), "draining": self._drain.begun}
+            if self._ice.relays:
+                found["relay"] = "not asked yet" if self._ice.problem is None else self._ice.problem or "ok"
         return JSONResponse(found, status_code=200 if room else 503)
 
     async def numbers(self, request: Request) -> Response:
         if not self._is_operator(request):
             raise Refused(403, "only the networks of server.operators may read this")
         self._metrics.calls.set(self._door.calls)
+        self._metrics.draining.set(self._drain.begun)
+        self._metrics.relay.set(self._ice.relays and self._ice.problem == "")
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     @property
@@ -267,66 +325,26 @@ class _Desk:
         return 0 if self._admission.load.heavy else self._door.open_to
 
     def _is_operator(self, request: Request) -> bool:
-        return not self._admission.guarded or among(_address(request), self._server.operators)
-
-    def _check_origin(self, request: Request) -> None:
-        """Let only the own page call, and those that the configuration names; programs send no Origin."""
-        origin = request.headers.get("origin")
-        if origin is None or origin in self._server.allowed_origins:
-            return
-        host = request.headers.get("host", "")
-        if urlsplit(origin).netloc != host:
-            raise Refused(403, f"pages of {origin[:128]} may not call; see server.allowed_origins")
-        # A name that was made to point here (DNS rebinding) is its own origin and yet a stranger's page.
-        if is_loopback(self._server.host) and not is_loopback(urlsplit(f"//{host}").hostname or ""):
-            raise Refused(403, f"this server is reached as localhost, not as {host[:128]}; see server.allowed_origins")
-
-    def _check_json(self, request: Request) -> None:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Refused(415, f"the body has to be application/json, not {kind[:64] or 'without a type'}")
+        return not self._admission.guarded or among(address_of(request), self._server.operators)
 
 
-async def _body(request: Request, model: type[M]) -> M:
-    """Read and check a body.
+class _Switchboard:
+    """The door as those want it who have SDP in a body of its own."""
 
-    Raises:
-        Refused: it is too long or too slow, no JSON, or not what ``model`` wants.
-    """
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(_BODY_S):
-            async for part in request.stream():
-                size += len(part)
-                if size > MAX_BODY:
-                    raise Refused(413, f"the body has more than {MAX_BODY} bytes")
-                parts.append(part)
-    except TimeoutError:
-        raise Refused(408, f"the body did not come within {_BODY_S:g} s") from None
-    try:
-        return model.model_validate_json(b"".join(parts))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise Refused(400, f"{where}: {first['msg']}" if where else str(first["msg"])) from None
+    def __init__(self, door: WebRtcDoor, runtime: Runtime) -> None:
+        self._door = door
+        self._runtime = runtime
 
+    async def offer(self, sdp: str, visitor: Visitor, /, tongue: RealtimeTongue | None = None) -> dict[str, Any]:
+        self._door.about = self._runtime.describe()
+        return await self._door.offer(Offer(sdp=sdp, type="offer"), visitor, tongue)
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
+    async def trickle(self, pc_id: str, candidates: list[tuple[str, str]], /) -> None:
+        found = [Candidate(candidate=text, sdp_mid=mid) for text, mid in candidates]
+        await self._door.trickle(Trickle(pc_id=pc_id, candidates=found))
 
-
-def _token(request: Request) -> str | None:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else request.query_params.get("token")
-
-
-def _has_uvloop() -> bool:
-    try:
-        import uvloop
-    except ImportError:
-        return False
-    return bool(uvloop)
+    def bye(self, pc_id: str, /) -> None:
+        self._door.bye(Bye(pc_id=pc_id))
 
 
 def _log_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

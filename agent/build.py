@@ -5,29 +5,40 @@ A name without a dot is a module in the folder of its kind; with dots it is anyt
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import structlog
 
 from agent import models
-from agent.clock import Clock, SystemClock, timestamp, today
+from agent.clock import Clock, SystemClock, today
 from agent.config import Config, ConfigError, Use
-from agent.journal import Journal, Sink
+from agent.farewell import HELP, LINE
+from agent.housing.estate import Estate
+from agent.housing.house import LoadFailed
+from agent.journal import Sink
 from agent.lane import SafetyLane
 from agent.loop import Call
 from agent.minds import Candidate, Minds, Patience
 from agent.parts import Parts
+from agent.privacy import deployment
+from agent.privacy.gate import Gate
+from agent.privacy.kept import journal_of, ledger_of
+from agent.privacy.ledger import Ledger
+from agent.standby import Standby
 from agent.thinking import Thinker
+from agent.tracing import Tracing
+from agent.tracing import host as traces_host
+from agent.tracing import tracing as open_tracing
 from agent.transports import Door, Transport
 from agent.voices import Voice
 from agent.webhook import Webhook
@@ -67,6 +78,11 @@ def loader(kind: str, name: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name is not None and (dotted == error.name or dotted.startswith(f"{error.name}.")):
             known = ", ".join(available(kind))
+            if "." in name:
+                raise ConfigError(
+                    f"there is no module {name!r} for the {kind}; install it, or say where it lies: PYTHONPATH=FOLDER "
+                    f"(the {kind}s that ship are {known})"
+                ) from None
             raise ConfigError(f"there is no {kind} {name!r}; there are: {known}, or a dotted module name") from None
         raise ConfigError(f"{kind} {name!r} needs the package {error.name!r}; install it") from error
     load = getattr(module, "load", None)
@@ -101,6 +117,24 @@ def _make(kind: str, part: Use, **given: Any) -> Any:
 def workers(parts: Iterable[Use], resolve: Resolve) -> list[WorkerFactory]:
     """Load the workers, in order."""
     return [_make("worker", part, resolve=resolve) for part in parts]
+
+
+def senses(config: Config, resolve: Resolve) -> Estate:
+    """Begin to load the workers, each in this process or in one of its own."""
+    return Estate(
+        config.workers,
+        config.perception,
+        resolve,
+        module=lambda name: loader("worker", name).__module__,
+        load=lambda part: workers([part], resolve)[0],
+    )
+
+
+def _settled(estate: Estate) -> list[WorkerFactory]:
+    try:
+        return estate.factories()
+    except LoadFailed as error:
+        raise ConfigError(f'{error}; perception.isolate = "thread" loads it in this process') from error
 
 
 def policy(part: Use, resolve: Resolve) -> Policy:
@@ -187,7 +221,10 @@ class Runtime:
 
     config: Config
     parts: Parts
+    ledger: Ledger
     webhook: Webhook | None = None
+    estate: Estate | None = None
+    tracing: Tracing | None = None
 
     def watch(self, told: Callable[[str], None]) -> None:
         """Let ``told`` take the outcomes of the webhook, from its thread."""
@@ -197,13 +234,20 @@ class Runtime:
     async def answer(
         self, transport: Transport, clock: Clock | None = None, sinks: Sequence[Sink] = (), *, guard: bool = True
     ) -> None:
-        """Hold one call to its end. With ``guard``, what went wrong in it is logged and does not raise."""
-        with _journal(self.config, transport.call_id) as journal:
+        """Hold one call to its end. With ``guard``, what went wrong in it is logged and does not raise.
+
+        Nothing is perceived before the ledger has it that the caller agreed.
+        """
+        gate = Gate(transport, self.ledger, self.parts.workers, records=deployment.records(self.config))
+        with journal_of(self.config, gate) as journal:
             every: list[Sink] = [*sinks, *([journal] if journal is not None else [])]
             if self.webhook is not None:
                 every.append(self.webhook.sink(transport.call_id))
+            if self.tracing is not None:
+                every.append(self.tracing.sink(transport.call_id))
             try:
-                await Call(transport, self.parts, clock or SystemClock(), every).run()
+                await gate.begin(clock)
+                await Call(gate, self.parts, clock or SystemClock(), every).run()
             except Exception as error:
                 if not guard:
                     raise
@@ -216,6 +260,9 @@ class Runtime:
             "voice": self.parts.voice.name,
             "workers": [w.name for w in self.parts.workers],
             "safety": "off" if self.parts.lane is None else "on",
+            "privacy": deployment.describe(self.config),
+            **({"traces_to": traces_host(self.config)} if self.tracing is not None else {}),
+            **({"away": away} if self.estate is not None and (away := self.estate.away()) else {}),
             **(self.parts.policy.about() if isinstance(self.parts.policy, Minds) else {}),
         }
 
@@ -231,12 +278,16 @@ class Runtime:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.estate is not None:
+            self.estate.close()
         self.parts.policy.close()
         self.parts.voice.close()
         if self.parts.lane is not None:
             self.parts.lane.close()
         if self.webhook is not None:
             self.webhook.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
@@ -246,6 +297,7 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         ConfigError: a part is not known or does not take its options.
         agent.models.ModelMissing: an embedded model is not there; the message says how to get it.
     """
+    config = deployment.fit(config)
     every = [("worker", w) for w in config.workers] + [("policy", p) for _, p in config.minds()]
     for kind, part in (*every, ("voice", config.voice)):
         check(kind, part)  # what is wrong in its name or its options is told before anything heavy is loaded
@@ -254,34 +306,14 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         defaults = Config()
         if (config.workers, config.policy, config.voice) == (defaults.workers, defaults.policy, defaults.voice):
             models.require()  # all at once, before anything heavy is loaded
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
+    with ExitStack() as undo, ThreadPoolExecutor(1, thread_name_prefix="load") as loading:
+        estate = undo.enter_context(senses(config, resolve))  # its processes begin to load
         mind = loading.submit(thinker, config, resolve)  # the slowest to load, beside the others
-        senses = workers(config.workers, resolve)
         speaking = voice(config.voice, resolve)
         safety = lane(config, resolve)
-        return Runtime(config, Parts(senses, mind.result(), speaking, config.call, safety), webhook(config))
-
-
-class _OpenJournal(AbstractContextManager["Journal | None"]):
-    def __init__(self, path: Path, personal: bool) -> None:
-        self._file = path.open("a", encoding="utf-8")
-        self._journal = Journal(self._file, personal=personal)
-
-    def __enter__(self) -> Journal:
-        return self._journal
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
-def _journal(config: Config, call_id: str) -> AbstractContextManager[Journal | None]:
-    if not config.journal.directory:
-        return nullcontext()
-    folder = Path(config.journal.directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stamp = timestamp().replace(":", "").replace(".", "")
-        return _OpenJournal(folder / f"{stamp}-{call_id}.jsonl", config.journal.personal)
-    except OSError as error:
-        log.error("journal_failed", folder=str(folder), error=str(error), fix="the call goes on without a journal")
-        return nullcontext()
+        standby = Standby()
+        parts = Parts(_settled(estate), mind.result(), speaking, config.call, safety, standby)
+        loading.submit(asyncio.run, standby.warm(speaking, (*config.call.reply.lines, LINE, HELP))).result()
+        made = Runtime(config, parts, ledger_of(config), webhook(config), estate, open_tracing(config))
+        undo.pop_all()
+        return made

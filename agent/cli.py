@@ -1,4 +1,4 @@
-"""The command line: ``agent serve | token | replay | bench | train | models | doctor | list``."""
+"""The command line: ``agent serve | talk | token | replay | view | bench | train | models | data | doctor | list``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from agent import build, config, doctor, doors, logs, models, offload, shipped, token
@@ -15,9 +16,16 @@ from agent.bench import commands as bench
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
 from agent.media_file import MediaError, open_media
+from agent.onboard import command as talk
+from agent.privacy import commands as data
+from agent.privacy import deployment, retention
+from agent.privacy.kept import DataError, check_ledger
 from agent.story import Story
 from agent.training import commands as training
 from agent.transports import Door, Transport
+from agent.view import ViewError
+from agent.view import command as view
+from perception.offline import stay_local
 from perception.timebase import as_seconds, seconds
 
 FAILED, USAGE, NO_MODELS, NO_MEDIA = 1, 2, 3, 4
@@ -26,15 +34,18 @@ EPILOG = """\
 examples:
   agent serve                        the live call, on http://127.0.0.1:8080
   agent serve --port 9000            the same on another port
+  agent talk                         a call with this machine's camera, microphone and speaker, without a browser
   agent token --new-key rapport.key  make the key that lets others in; then, in the configuration,
                                      server.key_file = "rapport.key" and server.host = "0.0.0.0"
   agent token --url https://kiosk.example   a link that opens one call
   agent replay clip.mp4              a file becomes the caller; prints the story of the call
   agent replay clip.mp4 --json       the same as JSON lines
   agent replay clip.mp4 --audio-out talk.wav   also writes what both said (left: caller, right: agent)
+  agent view journal.jsonl           look into the journal of a call, on one page
   agent bench --data builtin         replay the small benchmark that ships, and report it
   agent train sft --config T.toml    train the policy's model; grpo and eval likewise
   agent models fetch                 get the embedded models (once; offline afterwards)
+  agent data list                    what is kept of calls; export, erase and expire likewise
   agent doctor                       check this machine and say what to do
 
 exit codes: 0 all went well; 1 something failed; 2 wrong usage or configuration; 3 models are missing or
@@ -55,10 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(USAGE, error)
     except training.TrainingError as error:
         return _fail(USAGE, error)
+    except ViewError as error:
+        return _fail(USAGE, error)
     except models.ModelError as error:
         return _fail(NO_MODELS, error)
     except MediaError as error:
         return _fail(NO_MEDIA, error)
+    except DataError as error:
+        return _fail(FAILED, error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -69,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """Run the command line as a process, and end it even if a worker hangs in a native library."""
+    if "models" not in sys.argv[1:3]:  # the one command that asks a hub
+        stay_local()
     code = main()
     if not offload.finish():
         sys.stdout.flush()
@@ -99,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--log-json", action="store_true", help="log JSON lines instead of text")
     serve.set_defaults(run=_serve)
 
+    talk.add(commands, _config_option, _talk)
+
     join = commands.add_parser("token", help="make the key of the server, and join tokens for its callers")
     _config_option(join)
     join.add_argument("--new-key", type=Path, metavar="FILE", help="write a new key to FILE, and nothing else")
@@ -120,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.set_defaults(run=_replay)
 
+    view.add(commands)
     bench.add(commands)
     training.add(commands)
 
@@ -133,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = verbs.add_parser("verify", help="compare every file with its checksum")
     verify.add_argument("names", nargs="*", metavar="NAME")
     verify.set_defaults(run=_models_verify)
+
+    data.add(commands, _config_option, _data)
 
     check = commands.add_parser("doctor", help="check models, devices, port and cores, and say what to do")
     _config_option(check)
@@ -152,8 +174,21 @@ def _serve(options: argparse.Namespace) -> int:
 
     loaded = config.load(options.config)
     loaded = config.override_server(loaded, host=options.host, port=options.port)
-    server.serve(loaded)
+    doors.key_of(loaded.server)
+    deployment.check(loaded)
+    check_ledger(loaded)
+    with retention.keeping(loaded):
+        server.serve(loaded)
     return 0
+
+
+def _talk(options: argparse.Namespace) -> int:
+    return talk.command(options, partial(print, flush=True))
+
+
+def _data(options: argparse.Namespace) -> int:
+    code: int = options.act(config.load(options.config), options, print)
+    return code
 
 
 def _token(options: argparse.Namespace) -> int:
@@ -190,6 +225,7 @@ def _replay(options: argparse.Namespace) -> int:
     )
     with open_media(options.file):
         pass  # a file that cannot be played is told before anything heavy is loaded
+    check_ledger(loaded)
     call = config.for_replay(loaded)
     story = Story()
 

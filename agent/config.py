@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from agent.disclosure import DisclosureOptions
+from agent.housing.options import PerceptionOptions
 from agent.initiative import InitiativeOptions
+from agent.onboard.options import LocalOptions
 from agent.parts import CallOptions
+from agent.privacy.options import DeploymentOptions, PrivacyOptions
 from agent.reply import ReplyOptions
 from agent.safety_options import ACKNOWLEDGE, SafetyOptions
 from agent.senses import SensesOptions
@@ -48,7 +51,8 @@ class JournalConfig:
 
     Attributes:
         directory: folder for one JSON-lines file per call; empty for none.
-        personal: whether words and looks may be written into it.
+        personal: whether words and looks may be written into it, under keys that begin with ``pii.``, where the
+            caller agreed to that.
     """
 
     directory: str = ""
@@ -83,6 +87,18 @@ class ReplayConfig:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """What leaves the machine about how calls run; nothing by default.
+
+    Attributes:
+        otlp_endpoint: address of an OpenTelemetry collector that is sent one trace for each turn, without any word or
+            look; needs the extra ``telemetry``. Empty: nothing is sent.
+    """
+
+    otlp_endpoint: str = ""
+
+
 DEFAULT_WORKERS = ("vad", "asr", "turn", "prosody", "face", "gesture", "scene")
 
 
@@ -91,17 +107,25 @@ class Config:
     """Everything that can be configured. ``configs/default.toml`` says the same in TOML.
 
     Attributes:
+        workers: the senses; one that is not named does not run.
+        policy: what decides.
         fallback: policies that speak, in this order, where the one before is late, down or cannot be loaded.
+        voice: what speaks.
     """
 
     server: ServerConfig = field(default_factory=ServerConfig)
     workers: tuple[Use, ...] = field(default_factory=lambda: tuple(Use(name) for name in DEFAULT_WORKERS))
+    perception: PerceptionOptions = field(default_factory=PerceptionOptions)
     policy: Use = field(default_factory=lambda: Use("compact"))
     fallback: tuple[Use, ...] = ()
     voice: Use = field(default_factory=lambda: Use("hibari"))
     call: CallOptions = field(default_factory=CallOptions)
     safety: SafetyOptions = field(default_factory=SafetyOptions)
     journal: JournalConfig = field(default_factory=JournalConfig)
+    deployment: DeploymentOptions = field(default_factory=DeploymentOptions)
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    local: LocalOptions = field(default_factory=LocalOptions)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
 
     def minds(self) -> list[tuple[str, Use]]:
@@ -128,6 +152,8 @@ def load(path: Path | None = None) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name an existing file with --config") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no UTF-8 (byte {error.start}); save it as UTF-8") from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -193,9 +219,14 @@ def _check_minds(config: Config, where: str) -> None:
 
 _NESTED = (
     ServerConfig,
+    PerceptionOptions,
     CallOptions,
     JournalConfig,
+    DeploymentOptions,
+    PrivacyOptions,
     ReplayConfig,
+    TelemetryConfig,
+    LocalOptions,
     SafetyOptions,
     Sensitivity,
     TurnOptions,
@@ -239,7 +270,8 @@ def _value(hint: Any, value: Any, where: str, name: str, *, duration: bool) -> A
         items = _expect(value, list, where, name, "a list of strings")
         return tuple(_expect(v, str, where, name, "a list of strings") for v in items)
     if origin is frozenset:
-        return frozenset(_expect(value, list, where, name, "a list of strings"))
+        items = _expect(value, list, where, name, "a list of strings")
+        return frozenset(_expect(v, str, where, name, "a list of strings") for v in items)
     if origin is not None and issubclass(origin, Mapping):
         return dict(_expect(value, dict, where, name, "a table"))
     if hint is bool:
@@ -247,9 +279,9 @@ def _value(hint: Any, value: Any, where: str, name: str, *, duration: bool) -> A
     if isinstance(value, bool):
         raise ConfigError(f"{where}: {name} is {value!r}, expected {_word(hint)}")
     if duration:
-        return seconds(_expect(value, (int, float), where, name, "a number of seconds"))
+        return seconds(_number(value, where, name, "a number of seconds"))
     if hint is float:
-        return float(_expect(value, (int, float), where, name, "a number"))
+        return _number(value, where, name, "a number")
     return _expect(value, hint, where, name, _word(hint))
 
 
@@ -261,6 +293,17 @@ def _use(value: Any, where: str, name: str) -> Use:
     if not isinstance(use, str) or not use:
         raise ConfigError(f'{where}: {name} needs use = "NAME", the module to load')
     return Use(use, table)
+
+
+def _number(value: Any, where: str, name: str, words: str) -> float:
+    found = _expect(value, (int, float), where, name, words)
+    if not abs(found) < _TOO_MUCH:  # nor NaN
+        raise ConfigError(f"{where}: {name} is {found!r}, expected {words} below {_TOO_MUCH:g}")
+    return float(found)
+
+
+_TOO_MUCH = 1e9
+"""More than any number of the configuration may be; as seconds, thirty years."""
 
 
 def _expect(value: Any, kind: Any, where: str, name: str, words: str) -> Any:
@@ -296,7 +339,9 @@ def for_replay(config: Config) -> Config:
     lost_after = config.call.lost_after + config.replay.tail
     initiative = dataclasses.replace(config.call.initiative, enabled=False)
     call = dataclasses.replace(config.call, greeting=False, turns=turns, lost_after=lost_after, initiative=initiative)
-    return dataclasses.replace(config, call=call)
+    # A file is decoded apart; what its senses cost is fixed, and a process of their own would only make it slower.
+    here = dataclasses.replace(config.perception, isolate="thread")
+    return dataclasses.replace(config, call=call, perception=here)
 
 
 BENCH_WORKERS = (
@@ -314,7 +359,9 @@ BENCH_WORKERS = (
 def for_bench(config: Config) -> Config:
     """Return ``config`` for the items of a benchmark: the agent only listens, until it is asked."""
     config = for_replay(config)
-    reply = dataclasses.replace(config.call.reply, first_decision=_PATIENCE, next_decision=_PATIENCE)
+    reply = dataclasses.replace(
+        config.call.reply, first_decision=_PATIENCE, next_decision=_PATIENCE, filler_after=0, whole=_PATIENCE
+    )
     call = dataclasses.replace(
         config.call, reflexes=False, answers="questions", prepare_every=_NEVER, finish=_PATIENCE, reply=reply
     )

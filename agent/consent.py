@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from perception.percept import EXPRESSION, FACE, GAZE, GESTURE, PRESENCE, Percept
+from perception.timebase import SECOND, Nanos
 
 ALWAYS: Final[Mapping[str, str]] = MappingProxyType({GESTURE: "gesture", PRESENCE: "scene"})
 """Kinds that need their own sense to be allowed, whichever worker reports them."""
@@ -54,3 +55,24 @@ def refused_senses(allowed: frozenset[str] | None, workers: frozenset[str]) -> f
         return frozenset()
     apart = APART - allowed if APART & allowed else frozenset()
     return (workers - allowed) | apart
+
+
+class Bystanders:
+    """Hides what cannot be told to be the person's own: signs of hands while more than one person is in view.
+
+    The face worker itself tells only of the face that it has followed since the person was alone with it; hands have
+    no face. Speech of others in the room cannot be told apart from the person's.
+    """
+
+    _MEMORY: Final = 3 * SECOND
+
+    def __init__(self) -> None:
+        self._company: Nanos | None = None
+
+    def hides(self, percept: Percept) -> bool:
+        """Take in a percept, in order; return whether it may be somebody else's."""
+        if percept.kind in (FACE, PRESENCE) and "count" in percept.data:
+            self._company = percept.end if percept.number("count") > 1 else None
+        if percept.kind != GESTURE or "size_deg" in percept.data:  # a nod comes from the face that is followed
+            return False
+        return self._company is not None and percept.end - self._company <= self._MEMORY

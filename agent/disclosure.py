@@ -19,8 +19,10 @@ from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow
 from perception.media import Text
 from perception.timebase import SECOND, Nanos
 from policy import honesty
-from policy.cues import cues_of
+from policy.cues import Cues, cues_of
 from policy.decision import Speak
+from policy.reading import HEAVY
+from policy.words import mood_words
 
 _HOUR: Final[Nanos] = 3600 * SECOND
 _NATURAL: Final = frozenset({CUE_END_OF_TURN, CUE_QUESTION})
@@ -138,9 +140,14 @@ class Disclosing:
             yield _line(honesty.straight(turn), last, "The person asks whether an AI is speaking; it says so.")
             return
         late = self._disclosure.since(window.end)
-        if late is None or (last.emotion in _COMFORT and late < self._options.grace):
+        if late is None or (_comforts(last, cues) and late < self._options.grace):
             return
         yield _line(honesty.reminder(turn), last, "It is time to say again that an AI is speaking.")
+
+
+def _comforts(last: Speak, cues: Cues) -> bool:
+    """Tell whether a reply comforts somebody: its look says so, or what was said is heavy, whatever the look."""
+    return last.emotion in _COMFORT or any(mood in HEAVY for mood in mood_words(cues.words))
 
 
 def _line(text: str, last: Speak, reason: str) -> Speak:

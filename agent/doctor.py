@@ -6,6 +6,7 @@ which the configuration names is knocked at.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import platform
@@ -20,8 +21,10 @@ from urllib.parse import urlsplit
 
 from agent import models as model_store
 from agent.config import Config, ConfigError, Use
+from agent.doors import key_of
 from agent.manifest import ModelError
 from agent.models import Store
+from agent.server_options import ServerConfig
 
 DISTRIBUTION = "rapport-agent"
 _CORES = 2
@@ -67,6 +70,8 @@ def examine(
         _packages,
         lambda: _models(chosen, needed),
         lambda: _address(server.host, server.port),
+        lambda: _reach(server),
+        lambda: _relay(server),
         _machine,
         lambda: _devices(devices),
         _telemetry,
@@ -156,12 +161,39 @@ def _address(host: str, port: int) -> Iterator[Finding]:
         yield Finding("port", "fail", f"cannot listen on {host or '*'} port {port}: {error.strerror}", fix)
     else:
         yield Finding("port", "ok", f"{host or '*'} port {port} is free")
+
+
+def _reach(server: ServerConfig) -> Iterator[Finding]:
+    host = server.host
+    try:
+        key_of(server)
+    except ConfigError as error:
+        fix = '`agent token --new-key FILE` makes a key for server.key_file; or set server.host = "127.0.0.1"'
+        yield Finding("reach", "fail", str(error), fix)
+        return
     if _is_wildcard(host):
-        what = f"{host or '*'} lets every machine on the network reach the page and the agent"
-        fix = 'set server.host = "127.0.0.1", or put a proxy with TLS and a login in front'
+        what = f"{host or '*'} lets every machine on the network reach the page; a join token is asked for"
+        fix = 'browsers give no camera without TLS: put a proxy with it in front, or set server.host = "127.0.0.1"'
         yield Finding("reach", "warn", what, fix)
     else:
         yield Finding("reach", "ok", f"only {host} is listened on")
+
+
+def _relay(server: ServerConfig) -> Iterator[Finding]:
+    if not server.turn_urls and not server.turn_secret_file:
+        return
+    from agent.turn_servers import IceServers
+
+    try:
+        problem = asyncio.run(IceServers(server).ask())
+    except ConfigError as error:
+        yield Finding("relay", "fail", str(error), "mend server.turn_urls and server.turn_secret_file")
+        return
+    if problem:
+        fix = "mend it, or take it out of server.turn_urls: who needs a relay hears nothing, and nobody is told"
+        yield Finding("relay", "warn", f"no relay from {problem}", fix)
+    else:
+        yield Finding("relay", "ok", f"{', '.join(server.turn_urls)} gives relays")
 
 
 def _is_wildcard(host: str) -> bool:

@@ -143,7 +143,7 @@ class Load:
             Refused: there is none.
         """
         if self.heavy:
-            raise Refused(503, "the machine is too busy for one more call", _RETRY_S)
+            raise Refused(503, "the machine is too busy for one more call", _RETRY_S, kind="load")
 
 
 class Turnstile:

@@ -1,7 +1,8 @@
 """The journal: every typed event of a call, in order, as JSON lines. Never media.
 
-What a person said or how they looked is written only when the journal was opened with ``personal``;
-otherwise the words are withheld and the rest (times, kinds, counts) stays.
+What a person said or how they looked is written only while the journal is ``personal``, and then under keys that begin
+with ``pii.``; otherwise the words are withheld and the rest (times, kinds, counts) stays. What measures a face or a
+voice is never written (:mod:`agent.privacy.masking`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from agent.privacy.masking import mark, serialisable, withhold
 from perception.context import Turn
 from perception.percept import Percept
 from perception.timebase import Nanos, as_seconds
@@ -19,7 +21,7 @@ from policy.decision import Backchannel, Decision, Express, Speak, Thought, acti
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A measured number of one stage, in seconds unless the name ends in ``_count`` or ``_bytes``."""
+    """A measured number of one stage, in seconds unless the name ends in ``_count``, ``_depth`` or ``_bytes``."""
 
     name: str
     value: float
@@ -98,7 +100,7 @@ def as_json(event: Event) -> dict[str, Any]:
 
 def percept_json(percept: Percept) -> dict[str, Any]:
     """Return a percept as JSON, its span in seconds."""
-    data = {k: _round(v) if isinstance(v, float) else v for k, v in percept.data.items()}
+    data = {k: _round(v) if isinstance(v, float) else v for k, v in serialisable(percept.data).items()}
     return {
         "kind": percept.kind,
         "label": percept.label,
@@ -142,43 +144,25 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     return found
 
 
-WORDS = ("label", "text", "evidence", "reason")
-"""Keys that can hold what a person said or how they looked."""
-
-
 class Journal:
     """Writes events to an open text file, one JSON object per line.
 
     Args:
         out: where to write; flushed after every line.
-        personal: whether words, looks and reasons may be written.
+        personal: whether words, looks and reasons may be written; where that can change, what tells it.
     """
 
-    def __init__(self, out: TextIO, *, personal: bool = False) -> None:
+    def __init__(self, out: TextIO, *, personal: bool | Callable[[], bool] = False) -> None:
         self._out = out
         self._personal = personal
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
         line = as_json(event)
-        if not self._personal:
-            line = withhold(line)
+        personal = self._personal() if callable(self._personal) else self._personal
+        line = mark(line) if personal else withhold(line)
         self._out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
         self._out.flush()
-
-
-def withhold(line: dict[str, Any]) -> dict[str, Any]:
-    """Return ``line`` without what a person said or how they looked.
-
-    Labels of ``transcript`` and ``partial`` percepts, texts, thoughts, reasons and evidence go; so do the data of
-    percepts. Kinds, times and numbers of the runtime stay.
-    """
-    if line["type"] in ("metric", "note"):
-        return line
-    kept = {k: v for k, v in line.items() if k not in WORDS and k != "data"}
-    if "text" in line:
-        kept["words_count"] = len(str(line["text"]).split())
-    return kept
 
 
 def _round(value: float) -> float:

@@ -14,21 +14,26 @@ import structlog
 
 from agent.action import Caption, HoldAudio, StopAudio
 from agent.clock import Clock
-from agent.consent import permitted, refused_senses
+from agent.closing import close_all, settle
 from agent.disclosure import Disclosing
+from agent.farewell import CUE_CLOSING, Farewell
 from agent.initiative import Initiative
 from agent.journal import Body, Event, Metric, Note, Sink
 from agent.parts import Parts
+from agent.permits import Permits
 from agent.preparing import Preparing
+from agent.privacy.renewing import Renewing
+from agent.privacy.withdrawal import unlearn
 from agent.reacting import Reacting
 from agent.reply import Reply
 from agent.senses import Senses
+from agent.standby import Mouth, VoiceHealth
 from agent.thinking import Thinking
 from agent.transports import Hangup, Signal, Transport
 from agent.turns import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap, TurnTaker
-from agent.watch import NAMES, MediaType, MediaWatch
+from agent.vitals import Vitals
 from perception.context import CUE_END_OF_TURN, CUE_NOTHING, CUE_QUESTION, ContextWindow, RollingContext, Turn
-from perception.media import AudioChunk, Media, Text, VideoFrame
+from perception.media import AudioChunk, Media, Text
 from perception.percept import (
     EXPRESSION,
     FACE,
@@ -81,17 +86,18 @@ class Call:
         self._initiative = Initiative(self._options.initiative)
         self._items: asyncio.Queue[_Item] = asyncio.Queue(INBOX)
         self._senses = Senses(parts.workers, clock, self._items.put, self._options.senses)
-        self._session: Thinking = Disclosing(
-            parts.policy.session(), self._options.disclosure, greets=self._options.greeting
-        )
+        self._renewing = Renewing(parts.policy.session)
+        self._session: Thinking = Disclosing(self._renewing, self._options.disclosure, greets=self._options.greeting)
         if parts.lane is not None:
             self._session = parts.lane.around(self._session)
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[None] | None = None
         self._preparing = Preparing(self._session, clock, self._options.prepare_every, self._record)
         self._replies = 0
-        self._allowed: frozenset[str] | None = transport.senses
-        self._watch = MediaWatch(self._options.lost_after)
+        self._permits = Permits(transport, parts, self._senses, self._context, clock, self._record)
+        self._mouth = Mouth(parts.voice, parts.standby, VoiceHealth(self._options.reply.voice_rest))
+        self._vitals = Vitals(self._senses, self._items)
+        self._farewell = Farewell()
         self._face_noted: Nanos = -SECOND
         self._greeted = False
         self._only_questions = self._options.answers == "questions"
@@ -108,7 +114,7 @@ class Call:
                 self._record(Note("call_started", data={"call": self._transport.call_id}))
                 try:
                     await self._transport.receive(self._feed, self._clock)
-                    await self._finish()
+                    await settle(self._clock, self._options.finish, self._busy)
                 except Hangup:
                     pass
                 self._reacting.cancel()
@@ -119,12 +125,10 @@ class Call:
                 await self._preparing.scrap()
                 await self._drop(cut=True)
         finally:
-            for report in self._senses.report():
-                self._record(Metric(f"{report.name}_lag", report.lag_s))
-                self._record(Metric(f"{report.name}_dropped_count", report.dropped))
+            for metric in self._vitals.last():
+                self._record(metric)
             self._record(Note("call_ended", data={"replies": self._replies}))
-            await self._session.close()
-            await self._transport.close()
+            await close_all([("session", self._session.close), ("transport", self._transport.close)])
 
     # In: media, signals, percepts.
 
@@ -135,35 +139,8 @@ class Call:
             else:
                 self._items.put_nowait(media)
             return
-        self._notice_senses()
-        if not self._senses.feed(media, self._allowed) and not self._options.keep_media:
-            return
-        if isinstance(media, AudioChunk):
-            self._watch.saw(AudioChunk, media.end)
-            self._context.hear(media)
-        else:
-            self._watch.saw(VideoFrame, media.at)
-            self._context.see(media)
-
-    def _notice_senses(self) -> None:
-        allowed = self._transport.senses
-        if allowed == self._allowed:
-            return
-        refused = self._senses.names if self._allowed is None else self._allowed
-        gone = refused - (allowed if allowed is not None else refused)
-        self._allowed = allowed
-        self._senses.forget(gone)
-        wanted = self._wanted()
-        self._watch.restart(self._clock.now(), wanted)
-        for kind in NAMES.keys() - wanted:
-            self._context.forget_media(kind)
-        self._record(Note("senses_changed", data={"allowed": sorted(allowed or ())}))
-
-    def _wanted(self) -> frozenset[MediaType]:
-        """Media that at least one allowed worker wants."""
-        allowed = self._allowed
-        accepted = {k for w in self._parts.workers if allowed is None or w.name in allowed for k in w.accepts}
-        return frozenset(NAMES.keys() & accepted)
+        self._permits.notice()
+        self._permits.feed(media)
 
     # The reader.
 
@@ -171,26 +148,30 @@ class Call:
         while True:
             item = await self._next()
             now = self._clock.now()
-            self._notice_senses()
-            if self._options.greeting and not self._greeted and AudioChunk in self._wanted():
+            self._permits.notice()
+            if self._permits.taken():
+                await self._forget()
+            if self._options.greeting and not self._greeted and AudioChunk in self._permits.wanted():
                 self._greeted = True
                 await self._make(self._turns.greet())
             match item:
                 case None:
                     await self._make(self._turns.tick(now))
                 case Percept():
-                    percept = permitted(item, self._allowed, self._senses.names)
+                    percept = self._permits.permitted(item)
                     if percept is not None:
                         await self._take_in(percept, now)
                 case Text():
                     await self._make(self._turns.typed(item, now))
                 case Signal():
                     await self._signalled(item, now)
-            for lost in self._watch.step(now, self._wanted()):
+            for lost in self._permits.lost(now):
                 self._record(lost)
                 self._context.note(lost)
                 self._initiative.saw(lost, now)
             await self._reacting.tick(now, replying=self._reply is not None)
+            for metric in self._vitals.step(now):
+                self._record(metric)
             await self._take_initiative(now)
             if self._reply is None:
                 self._preparing.read_along(now, self._group, lambda: self._window(hearing=self._turns.hearing))
@@ -210,6 +191,7 @@ class Call:
 
     async def _take_in(self, percept: Percept, now: Nanos) -> None:
         self._record(percept)
+        self._vitals.saw(percept)
         self._initiative.saw(percept, now)
         if percept.kind == FACE:
             if percept.end - self._face_noted >= self._options.face_every:
@@ -237,8 +219,24 @@ class Call:
                 await self._make([GiveWay("asked to stop", now)])
             case "push_to_talk":
                 await self._make(self._turns.push_to_talk(signal.enabled, signal.held, now))
+            case "closing":
+                self._record(Note("closing", data={"seconds": round(as_seconds(signal.left))}))
+                self._farewell.begin(now, signal.left)
             case _:
-                self._notice_senses()
+                self._permits.notice()
+
+    async def _forget(self) -> None:
+        """Let go of all that rests on senses that the person took back."""
+        await self._preparing.stop_reading()
+        await self._preparing.scrap()
+        if not self._permits.keeps_words():
+            await self._drop(cut=True)
+            self._turns = TurnTaker(self._options.turns)
+        unlearn(self._context, self._permits.allowed, self._parts.workers)
+        self._initiative = Initiative(self._options.initiative)
+        self._reacting.forget()
+        self._renewing.renew()
+        self._preparing.touch()
 
     # Moves.
 
@@ -290,6 +288,8 @@ class Call:
         if move.ended:
             self._record(Metric("end_of_turn", as_seconds(move.ended), reply.number))
             self._record(Metric("words", as_seconds(move.words), reply.number))
+        for metric in self._vitals.ages(now, reply.number):
+            self._record(metric)
         self._turns.reply_began(now)
         self._reacting.reflex.turn_taken()
         self._reacting.reflex.agent_speaks(True)
@@ -314,8 +314,8 @@ class Call:
             self._next_number(),
             window,
             move.turn.end if move.turn is not None else window.end,
-            session=self._session,
-            voice=self._parts.voice,
+            session=self._farewell if move.cue == CUE_CLOSING else self._session,
+            mouth=self._mouth,
             transport=self._transport,
             clock=self._clock,
             record=self._record,
@@ -326,8 +326,7 @@ class Call:
         )
 
     def _window(self, cue: str = CUE_NOTHING, hearing: str = "") -> ContextWindow:
-        refused = refused_senses(self._allowed, self._senses.names)
-        return self._context.window(self._clock.now(), cue=cue, hearing=hearing, refused=refused)
+        return self._context.window(self._clock.now(), cue=cue, hearing=hearing, refused=self._permits.refused())
 
     def _next_number(self) -> int:
         self._replies += 1
@@ -335,13 +334,16 @@ class Call:
 
     async def _take_initiative(self, now: Nanos) -> None:
         busy = self._reply is not None or self._turns.person_speaking or bool(self._turns.hearing)
+        if self._farewell.due(now, busy=busy):
+            await self._make([Consider(CUE_CLOSING)])
+            return
         if not self._only_questions and (cue := self._initiative.due(now, busy=busy)):
             await self._make([Consider(cue)])
 
     async def _run(self, reply: Reply) -> None:
         await reply.run()
         if self._reply is reply:
-            self._close_reply(reply, cut=False)
+            self._close_reply(reply, cut=reply.stalled)
 
     def _close_reply(self, reply: Reply, *, cut: bool) -> Turn | None:
         self._reply = self._reply_task = None
@@ -375,6 +377,7 @@ class Call:
 
     def _say_turn(self, turn: Turn) -> None:
         self._context.note(turn)
+        self._turns.told(turn)
         self._initiative.told(turn, self._clock.now())
         self._record(turn)
 
@@ -385,16 +388,12 @@ class Call:
         self._record(Metric(name, as_seconds(value), self._reply.number if self._reply else 0))
 
     def _record(self, body: Body) -> None:
+        if isinstance(body, Note) and body.event == "safety":
+            self._farewell.danger = True
         event = Event(self._clock.now(), body)
         for sink in self._sinks:
             sink(event)
         self._transport.tell(event)
 
-    async def _finish(self) -> None:
-        """After the media of a file: let the workers, and the last reply, come to their end."""
-        limit = self._clock.now() + self._options.finish
-        quiet = 0
-        while self._clock.now() < limit and quiet < 3:
-            busy = self._senses.busy or not self._items.empty() or self._reply is not None
-            quiet = 0 if busy else quiet + 1
-            await self._clock.sleep_until(self._clock.now() + 100 * MS)
+    def _busy(self) -> bool:
+        return self._senses.busy or not self._items.empty() or self._reply is not None

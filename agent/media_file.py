@@ -1,83 +1,73 @@
 """Video and audio files as media: what a camera and a microphone would have sent.
 
-Sound comes as 16 kHz mono in 20 ms chunks, pictures as upright RGB, merged in the order in which they
-would have become available, from time zero. Sound and pictures are read through two readers of the same
-file, so a badly interleaved file needs no more memory than a good one.
+Files come from strangers, and decoders are large native libraries. So each file is decoded in a process of its own,
+which is bounded in memory and in time and ends with the file; whatever a file does to it, here it is a
+:class:`MediaError` with a name.
 """
 
 from __future__ import annotations
 
-import heapq
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import av
-
-from agent.media_reader import MAX_PIXELS, Pictures, Reader, Sound, open_container, stream_of
+from agent.housing.child import Child
+from agent.housing.parcels import BadParcel, unwrap
+from agent.media_decode import (
+    MAX_DURATION,
+    Breaks,
+    MediaError,
+    MediaInfo,
+    MissingFile,
+    NeverEnds,
+    NotAFile,
+    NothingToPlay,
+    NotMedia,
+    TooLarge,
+    UnreadableFile,
+)
 from perception.media import AudioChunk, VideoFrame
-from perception.timebase import SECOND, Nanos, as_seconds
 
-MAX_DURATION: Nanos = 4 * 3600 * SECOND
-_APART: Nanos = 60 * SECOND
+__all__ = [
+    "MAX_DURATION",
+    "Breaks",
+    "Limits",
+    "MediaError",
+    "MediaFile",
+    "MediaInfo",
+    "MissingFile",
+    "NeverEnds",
+    "NotAFile",
+    "NotMedia",
+    "NothingToPlay",
+    "TooLarge",
+    "UnreadableFile",
+    "open_media",
+]
 
-
-class MediaError(Exception):
-    """A file cannot be played. The message is for the person who named it."""
-
-
-class MissingFile(MediaError):
-    """There is no such file."""
-
-
-class NotAFile(MediaError):
-    """It is a directory or a device."""
-
-
-class UnreadableFile(MediaError):
-    """The file may not be read."""
-
-
-class NotMedia(MediaError):
-    """The file is empty, or not video or audio."""
-
-
-class NothingToPlay(MediaError):
-    """The file has neither sound nor pictures that can be decoded."""
-
-
-class TooLarge(MediaError):
-    """The pictures are larger, or the file is longer, than this program takes."""
+_KINDS = {
+    kind.__name__: kind
+    for kind in (MissingFile, NotAFile, UnreadableFile, NotMedia, NothingToPlay, TooLarge, NeverEnds, Breaks)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaInfo:
-    """What a file says about itself; ``None`` and 0 where it says nothing.
+class Limits:
+    """What decoding one file may take.
 
     Attributes:
-        format: short name of the container.
-        duration: length.
-        audio: short name of the sound's codec, ``""`` if there is no sound.
-        rate_hz: sample rate in the file.
-        channels: number of channels in the file.
-        video: short name of the pictures' codec, ``""`` if there are none.
-        width: of the pictures in pixels, before rotation.
-        height: the same.
-        fps: mean pictures per second.
+        memory_mb: megabytes beyond those of an idle decoder.
+        cpu_s: seconds of work until the next piece of sound or picture comes out.
+        wait_s: seconds of real time for the same.
     """
 
-    format: str
-    duration: Nanos | None
-    audio: str = ""
-    rate_hz: int = 0
-    channels: int = 0
-    video: str = ""
-    width: int = 0
-    height: int = 0
-    fps: float = 0.0
+    memory_mb: int = 1024
+    cpu_s: int = 30
+    wait_s: float = 60.0
 
 
 class MediaFile:
@@ -86,65 +76,54 @@ class MediaFile:
     Attributes:
         info: what the file says about itself.
         notes: what a person should know, such as that there is no sound; grows while it is read.
+        hears: whether sound comes out of it.
     """
 
-    def __init__(
-        self, path: Path, info: MediaInfo, *, sound: bool = True, pictures: bool = True, most_hz: float = 0.0
-    ) -> None:
-        self.info = info
-        self.notes: list[str] = []
+    def __init__(self, path: Path, wanted: dict[str, Any], limits: Limits) -> None:
         self._path = path
-        self._readers: list[Reader] = []
-        if info.audio and sound:
-            self._readers.append(Sound(path, self._note))
-        elif sound:
-            self._note("there is no sound in it")
-        if info.video and pictures:
-            self._readers.append(Pictures(path, self._note, most_hz))
-        elif pictures:
-            self._note("there are no pictures in it")
+        self._limits = limits
+        self._receiving = threading.Lock()
+        self._closed = False
+        self._child = Child("agent.media_child")
+        try:
+            self._tell({"path": str(path), **wanted, "memory_mb": limits.memory_mb, "cpu_s": limits.cpu_s})
+            self._next("ready", wait_s=_START_S)
+            opened, _ = self._next("opened")
+            self.info = MediaInfo(**opened["info"])
+            self.notes: list[str] = opened["notes"]
+            self.hears: bool = opened["hears"]
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[AudioChunk | VideoFrame]:
         """Yield chunks at their end and frames at their instant, in that order of time, from zero.
 
         What cannot be decoded is left out and noted; so is a file that ends before its stated length.
-        """
-        streams: list[tuple[AudioChunk | VideoFrame, Iterator[AudioChunk | VideoFrame]]] = []
-        for reader in self._readers:
-            items = iter(reader)
-            first = next(items, None)
-            if first is None:
-                self._note(f"its {reader.kind} cannot be decoded")
-            else:
-                streams.append((first, items))
-        if not streams:
-            raise NothingToPlay(f"{self._path}: nothing in it can be decoded")
-        begins = [_begin(first) for first, _ in streams]
-        together = max(begins) - min(begins) <= _APART
-        if not together:
-            self._note("sound and pictures are stamped more than a minute apart; each plays from its own start")
-        timelines = [
-            _moved(chain([first], items), -(min(begins) if together else begin))
-            for (first, items), begin in zip(streams, begins, strict=True)
-        ]
-        end: Nanos = 0
-        for media in heapq.merge(*timelines, key=_available):
-            end = max(end, _available(media))
-            if end > MAX_DURATION:
-                self._note(f"it is longer than {MAX_DURATION // (3600 * SECOND)} hours; the rest is left out")
-                return
-            yield media
-        self._check_length(end)
 
-    @property
-    def hears(self) -> bool:
-        """Whether sound comes out of it."""
-        return any(isinstance(reader, Sound) for reader in self._readers)
+        Raises:
+            MediaError: nothing in it can be decoded, or it breaks the limits.
+        """
+        self._tell({"do": "play"})
+        while True:
+            header, body = self._next("media", "end")
+            self.notes[:] = header["notes"]
+            if header["did"] == "end":
+                return
+            try:
+                media = unwrap(header["media"], body)
+            except BadParcel as error:
+                raise Breaks(f"{self._path}: {_CRASH}") from error
+            for item in media:
+                if not isinstance(item, AudioChunk | VideoFrame):
+                    raise Breaks(f"{self._path}: {_CRASH}")
+                yield item
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
-        for reader in self._readers:
-            reader.close()
+        """End the decoder; may be called twice, and while another thread reads, which then gets a ``MediaError``."""
+        if not self._closed:
+            self._closed = True
+            self._child.close(kill=True, drained=self._drain)
 
     def __enter__(self) -> MediaFile:
         return self
@@ -154,18 +133,60 @@ class MediaFile:
     ) -> None:
         self.close()
 
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
+    def _tell(self, header: dict[str, Any]) -> None:
+        try:
+            self._child.pipe.send(header)
+        except OSError:
+            pass  # it has ended, and what is read from it says why
 
-    def _check_length(self, end: Nanos) -> None:
-        stated = self.info.duration
-        if stated is not None and end < stated - max(SECOND // 2, stated // 50):
-            self._note(f"it is truncated: it says {as_seconds(stated):.1f} s, but ends after {as_seconds(end):.1f} s")
+    def _next(self, *expected: str, wait_s: float | None = None) -> tuple[dict[str, Any], Any]:
+        wait_s = wait_s or self._limits.wait_s
+        try:
+            with self._receiving:
+                if self._closed:
+                    raise MediaError(f"{self._path}: is closed")
+                header, body = self._child.pipe.receive(wait_s)
+        except TimeoutError:
+            raise NeverEnds(
+                f"{self._path}: nothing came out of it for {wait_s:g} s; it is damaged, or made to stall"
+            ) from None
+        except (EOFError, BadParcel) as error:
+            raise self._ended() from error
+        did = header.get("did")
+        if did == "error":
+            raise _KINDS.get(str(header.get("kind")), MediaError)(str(header.get("says")))
+        if did not in expected:
+            raise Breaks(f"{self._path}: {_CRASH}")
+        return header, body
+
+    def _ended(self) -> MediaError:
+        if self._closed:
+            return MediaError(f"{self._path}: was closed while it was read")
+        self._closed = True
+        status = self._child.close()
+        if status == -getattr(signal, "SIGXCPU", 0):
+            work = f"{self._limits.cpu_s} s of work"
+            return NeverEnds(f"{self._path}: {work} brought nothing out of it; it is damaged, or made to stall")
+        return Breaks(f"{self._path}: {_CRASH} (status {status})")
+
+    def _drain(self) -> None:
+        with self._receiving:
+            pass
 
 
-def open_media(path: Path | str, *, sound: bool = True, pictures: bool = True, most_hz: float = 0.0) -> MediaFile:
-    """Open a video or audio file.
+_START_S = 60.0
+_CRASH = "decoding it crashed the decoder; it is damaged, or made to do that"
+
+
+def open_media(
+    path: Path | str,
+    *,
+    sound: bool = True,
+    pictures: bool = True,
+    most_hz: float = 0.0,
+    limits: Limits | None = None,
+) -> MediaFile:
+    """Open a video or audio file, in a process of its own.
 
     Args:
         path: of the file.
@@ -173,6 +194,7 @@ def open_media(path: Path | str, *, sound: bool = True, pictures: bool = True, m
         pictures: whether its pictures are wanted.
         most_hz: pictures per second that are converted, at most; 0 for all of them. They are the first of even
             slots of time, as the senses choose theirs.
+        limits: what decoding may take.
 
     Raises:
         MediaError: one of its kinds, if the file cannot be played.
@@ -180,63 +202,4 @@ def open_media(path: Path | str, *, sound: bool = True, pictures: bool = True, m
     path = Path(path)
     if not path.exists():
         raise MissingFile(f"{path}: no such file")
-    if not path.is_file():
-        raise NotAFile(f"{path}: is {'a directory' if path.is_dir() else 'not a regular file'}, not a media file")
-    if path.stat().st_size == 0:
-        raise NotMedia(f"{path}: the file is empty")
-    with _open(path) as container:
-        info = _inspect(container)
-    if not info.audio and not info.video:
-        raise NothingToPlay(f"{path}: has neither sound nor pictures that can be decoded")
-    if not (info.audio and sound) and not (info.video and pictures):
-        raise NothingToPlay(f"{path}: has no {'sound' if sound else 'pictures'}, and nothing else in it is wanted")
-    if info.width * info.height > MAX_PIXELS:
-        raise TooLarge(f"{path}: pictures of {info.width}x{info.height} are too large; at most {MAX_PIXELS} pixels")
-    if info.duration is not None and info.duration > MAX_DURATION:
-        hours = info.duration / (3600 * SECOND)
-        raise TooLarge(f"{path}: {hours:.1f} hours are too long; at most {MAX_DURATION // (3600 * SECOND)}")
-    return MediaFile(path, info, sound=sound, pictures=pictures, most_hz=most_hz)
-
-
-def _open(path: Path) -> Any:
-    try:
-        return open_container(path)
-    except PermissionError as error:
-        raise UnreadableFile(f"{path}: may not be read ({error.strerror})") from error
-    except (av.error.FFmpegError, ValueError) as error:
-        raise NotMedia(f"{path}: is not a video or audio file, or is cut off before its index") from error
-
-
-def _inspect(container: Any) -> MediaInfo:
-    sound = stream_of(container, "audio")
-    pictures = stream_of(container, "video")
-    duration = container.duration
-    found: dict[str, Any] = {}
-    if sound is not None:
-        context = sound.codec_context
-        found |= {"audio": context.name, "rate_hz": context.sample_rate, "channels": context.channels}
-    if pictures is not None:
-        context = pictures.codec_context
-        found |= {"video": context.name, "width": context.width, "height": context.height}
-        found["fps"] = float(pictures.average_rate or 0)
-    return MediaInfo(
-        format=container.format.name,
-        duration=None if duration is None or duration < 0 else round(duration * SECOND / av.time_base),
-        **found,
-    )
-
-
-def _begin(media: AudioChunk | VideoFrame) -> Nanos:
-    return media.start if isinstance(media, AudioChunk) else media.at
-
-
-def _available(media: AudioChunk | VideoFrame) -> Nanos:
-    return media.end if isinstance(media, AudioChunk) else media.at
-
-
-def _moved(items: Iterator[AudioChunk | VideoFrame], by: Nanos) -> Iterator[AudioChunk | VideoFrame]:
-    for media in items:
-        if isinstance(media, AudioChunk):
-            yield AudioChunk(media.samples, media.start + by, media.rate_hz)
-        else:
-            yield VideoFrame(media.pixels, media.at + by, media.source)
+    return MediaFile(path, {"sound": sound, "pictures": pictures, "most_hz": most_hz}, limits or Limits())

@@ -112,9 +112,10 @@ class Reader:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except (av.error.FFmpegError, OSError):
+            except (av.error.FFmpegError, OSError) as error:
                 bad += 1
-                self._note(f"some of its {self.kind} is damaged and left out")
+                fault = "takes too much memory" if isinstance(error, MemoryError) else "is damaged"
+                self._note(f"some of its {self.kind} {fault} and is left out")
                 continue
             bad = 0
             yield from frames

@@ -10,12 +10,20 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from agent.clock import Clock
 from agent.journal import Decided, Event, Metric, Note
+from perception.percept import TRANSCRIPT, Percept
 from perception.timebase import MS, as_seconds
 from policy.decision import action_name
 
 _MOST_NAMES: Final = 64
 _BUCKETS: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 _LAG_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_AGE_BUCKETS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+_DEPTH_BUCKETS: Final = (0, 1, 2, 5, 10, 20, 50, 100)
+
+WATCHDOG: Final = frozenset(
+    {"policy_failed", "reply_filler", "reply_overran", "reply_silent", "reply_stalled", "voice_failed"}
+)
+"""Notes of a reply that was saved from silence, or given up."""
 
 
 class Metrics:
@@ -23,7 +31,10 @@ class Metrics:
 
     Attributes:
         calls: callers now.
+        draining: whether no new calls are taken.
         offers: HTTP answers to offers, by status.
+        refused: offers that were refused, by reason.
+        relay: whether a TURN server gives relays.
         lag: how late the event loop was.
     """
 
@@ -33,11 +44,37 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.calls = Gauge("rapport_calls", "Callers now", registry=self._registry)
         self.offers = Counter("rapport_offers", "Offers by HTTP status", ["status"], registry=self._registry)
+        self.refused = Counter("rapport_refused", "Refused offers by reason", ["reason"], registry=self._registry)
+        self.draining = Gauge("rapport_draining", "Whether no new calls are taken", registry=self._registry)
+        self.relay = Gauge("rapport_relay", "Whether a TURN server gives relays", registry=self._registry)
         self.lag = Histogram(
             "rapport_loop_lag_seconds", "Lateness of the event loop", registry=self._registry, buckets=_LAG_BUCKETS
         )
         self._stages = Histogram(
             "rapport_stage_seconds", "Time by stage", ["stage"], registry=self._registry, buckets=_BUCKETS
+        )
+        self._ages = Histogram(
+            "rapport_percept_age_seconds",
+            "Age of each worker's last percept when a reply begins",
+            ["worker"],
+            registry=self._registry,
+            buckets=_AGE_BUCKETS,
+        )
+        self._depths = Histogram(
+            "rapport_queue_depth",
+            "What waits in a queue, looked at every five seconds in each call, where anything waits",
+            ["queue"],
+            registry=self._registry,
+            buckets=_DEPTH_BUCKETS,
+        )
+        self._drops = Counter(
+            "rapport_drops", "What gave way in a full queue, by stage", ["stage"], registry=self._registry
+        )
+        self._watchdog = Counter(
+            "rapport_reply_watchdog",
+            "Replies in which a stage went over its budget, or failed, by what came of it",
+            ["what"],
+            registry=self._registry,
         )
         self._counts = Counter("rapport_events", "What calls have counted", ["what"], registry=self._registry)
         self._notes = Counter("rapport_notes", "Notes by event and level", ["event", "level"], registry=self._registry)
@@ -63,23 +100,43 @@ class Metrics:
 
     def observe(self, event: Event) -> None:
         """Count an event of a call."""
-        body = event.body
-        if isinstance(body, Metric):
-            name = self._known(body.name)
-            if body.name.endswith("_count"):
-                self._counts.labels(name.removesuffix("_count")).inc(max(0.0, body.value))
-            elif not body.name.endswith("_bytes"):
-                self._stages.labels(name).observe(body.value)
-        elif isinstance(body, Decided):
-            if body.reply:  # a reflex is nobody's decision
-                mind = self._known(body.decision.mind or "policy")
-                self._decisions.labels(mind, action_name(body.decision)).inc()
-        elif isinstance(body, Note):
-            if body.event == "mind_failed":
-                self._falls.labels(self._known(str(body.data["mind"])), self._known(str(body.data["why"]))).inc()
-            elif body.event == "safety":
-                self._dangers.labels(str(body.data["kind"])).inc()
-            self._notes.labels(self._known(body.event), body.level).inc()
+        match event.body:
+            case Metric() as metric:
+                self._measured(metric)
+            case Percept(kind=kind) as percept if kind == TRANSCRIPT:
+                self._stages.labels("asr").observe(as_seconds(max(0, event.at - percept.end)))
+            case Decided(decision, reply) if reply:  # a reflex is nobody's decision
+                self._decisions.labels(self._known(decision.mind or "policy"), action_name(decision)).inc()
+            case Note() as note:
+                self._noted(note)
+            case _:
+                pass
+
+    def _measured(self, metric: Metric) -> None:
+        name, _, unit = metric.name.rpartition("_")
+        match unit:
+            case "count":
+                self._counts.labels(self._known(name)).inc(max(0.0, metric.value))
+                if name.endswith("_dropped"):
+                    self._drops.labels(self._known(name.removesuffix("_dropped"))).inc(max(0.0, metric.value))
+            case "age":
+                self._ages.labels(self._known(name)).observe(metric.value)
+            case "depth":
+                self._depths.labels(self._known(name)).observe(metric.value)
+            case "bytes":
+                pass
+            case _:
+                self._stages.labels(self._known(metric.name)).observe(metric.value)
+
+    def _noted(self, note: Note) -> None:
+        if note.event == "mind_failed":
+            self._falls.labels(self._known(str(note.data["mind"])), self._known(str(note.data["why"]))).inc()
+        elif note.event == "safety":
+            self._dangers.labels(str(note.data["kind"])).inc()
+        elif note.event in WATCHDOG:
+            late = "_late" if note.data.get("late") else ""
+            self._watchdog.labels(f"{note.event}{late}").inc()
+        self._notes.labels(self._known(note.event), note.level).inc()
 
     def delivered(self, outcome: str) -> None:
         """Count an outcome of the webhook; from any thread."""

@@ -14,16 +14,17 @@ import queue
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from perception.media import VideoFrame
 from perception.timebase import SECOND, Nanos
 
 T = TypeVar("T")
 
 _THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
-_Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+_Job = tuple["asyncio.Future[Any] | None", Callable[..., Any], tuple[Any, ...]]
 
 
 class Thread:
@@ -56,13 +57,15 @@ class Thread:
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Have ``function(*args)`` run in the thread, after what was asked before; nobody hears what comes of it."""
+        self._jobs.put((None, function, args))
+
     def _work(self) -> None:
-        if self._nice and sys.platform == "linux":  # where a thread has a niceness of its own
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+        stand_back(self._nice)
         while (job := self._jobs.get()) is not None:
             future, function, args = job
-            if future.cancelled():
+            if future is not None and future.cancelled():
                 continue
             result: Any = None
             error: BaseException | None = None
@@ -71,10 +74,26 @@ class Thread:
             except BaseException as exc:
                 error = exc
             try:
-                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+                if future is not None:
+                    future.get_loop().call_soon_threadsafe(_settle, future, result, error)
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
             del job, future, function, args, result, error
+
+
+def niceness(accepts: Iterable[type]) -> int:
+    """Return how far a worker that accepts these media stands back.
+
+    A picture may wait or be dropped; a word that comes late makes the whole reply late.
+    """
+    return 5 if VideoFrame in accepts else 0
+
+
+def stand_back(nice: int) -> None:
+    """Let the calling thread stand back by ``nice``, 0..19 as in ``nice(1)``, when the cores are short; Linux only."""
+    if nice and sys.platform == "linux":  # where a thread has a niceness of its own
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

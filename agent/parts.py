@@ -10,6 +10,7 @@ from agent.initiative import InitiativeOptions
 from agent.lane import SafetyLane
 from agent.reply import ReplyOptions
 from agent.senses import SensesOptions
+from agent.standby import Standby
 from agent.thinking import Thinker
 from agent.turn_options import TurnOptions
 from agent.voices import Voice
@@ -61,10 +62,16 @@ class CallOptions:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all calls share. ``lane`` stands around each session of the policy; ``None`` where it is switched off."""
+    """What all calls share.
+
+    Attributes:
+        lane: stands around each session of the policy; ``None`` where it is switched off.
+        standby: lines kept as sound, for when the voice fails.
+    """
 
     workers: Sequence[WorkerFactory]
     policy: Thinker
     voice: Voice
     options: CallOptions = field(default_factory=CallOptions)
     lane: SafetyLane | None = None
+    standby: Standby = field(default_factory=Standby)

@@ -22,3 +22,12 @@ def models_dir() -> Path:
 def clips_dir() -> Path:
     """Return the folder of the footage for tests: ``clips`` beside the models."""
     return models_dir().with_name("clips")
+
+
+def state_dir() -> Path:
+    """Return the folder of what must not be lost: ``$RAPPORT_STATE``, or ``rapport`` in ``$XDG_STATE_HOME``."""
+    chosen = os.environ.get("RAPPORT_STATE", "")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "rapport"

@@ -47,6 +47,7 @@ class Reacting:
         number: Callable[[], int],
     ) -> None:
         self.reflex = Reflex(options)
+        self._options = options
         self._on = options is not None
         self._voice = voice
         self._transport = transport
@@ -86,6 +87,10 @@ class Reacting:
         if decision is not None and not replying:
             self._record(Decided(decision, 0, "reflex"))
             await self._show(decision)
+
+    def forget(self) -> None:
+        """Let go of what was seen and heard so far: a sense was taken back."""
+        self.reflex = Reflex(self._options)
 
     def deadline(self) -> Nanos | None:
         """Return when :meth:`tick` has something to do."""

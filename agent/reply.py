@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
-from agent.action import Action, Caption, Display, Resource
+from agent.action import Action, Caption, Display, Resource, StopAudio
 from agent.clock import Clock
 from agent.journal import Body, Decided, Metric, Note, Pondered
-from agent.speech import Speech
+from agent.reply_options import ReplyOptions
+from agent.speech import Patience, Speech
+from agent.standby import Mouth
 from agent.streams import end
 from agent.thinking import Alarm, Fell, Thinking, told_of
 from agent.transports import Transport
-from agent.voices import Voice
-from perception.context import ContextWindow, Turn
+from agent.watch import SLACK, SpeechWatch
+from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow, Turn
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy import resources
 from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
+
+__all__ = ["Record", "Reply", "ReplyOptions"]
 
 log = structlog.get_logger(__name__)
 
@@ -28,20 +32,8 @@ Record = Callable[[Body], None]
 _AHEAD = 4
 """Decisions that may wait for the voice."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyOptions:
-    """Limits of one reply.
-
-    Attributes:
-        first_decision: longest wait for the first decision, whatever was thought before it and whoever was asked.
-        next_decision: longest wait for each further one.
-        fallback: what is said when the policy failed or was too late.
-    """
-
-    first_decision: Nanos = 6 * SECOND
-    next_decision: Nanos = 6 * SECOND
-    fallback: str = "Sorry, I lost my thread for a moment. Could you say that again?"
+_AWAITED: Final = frozenset({CUE_END_OF_TURN, CUE_QUESTION})
+"""Cues of which somebody waits for an answer."""
 
 
 class Reply:
@@ -52,17 +44,19 @@ class Reply:
         window: what the policy is shown; its ``cue`` says why it is asked.
         asked: instant at which the person's words ended, or the cue arose.
         session: the call's share of the policy.
-        voice: says it.
+        mouth: says it.
         transport: carries it out.
         clock: of the call.
         record: takes what belongs in the journal.
-        options: limits.
+        options: budgets.
         audible: is called when its first sound leaves.
         answers: the person's turn that it answers, if it answers one.
         waits: whether it only thinks until :meth:`let_out`.
 
     Attributes:
         emotion: what it has shown last.
+        held: whether its sound is held back on purpose.
+        stalled: whether its sound did not leave and was given up.
     """
 
     def __init__(
@@ -72,7 +66,7 @@ class Reply:
         asked: Nanos,
         *,
         session: Thinking,
-        voice: Voice,
+        mouth: Mouth,
         transport: Transport,
         clock: Clock,
         record: Record,
@@ -85,6 +79,7 @@ class Reply:
         self.answers = answers
         self.emotion = "neutral"
         self.held = False
+        self.stalled = False
         self._out = asyncio.Event()
         self._since = window.end
         if not waits:
@@ -97,7 +92,9 @@ class Reply:
         self._record = record
         self._options = options
         self._audible = audible
-        self._speech = Speech(voice, clock, self._send, number)
+        self._mouth = mouth
+        patience = Patience(first=options.first_sound, next=options.next_sound)
+        self._speech = Speech(mouth.voice, clock, self._send, number, patience)
         self._reported = False
         self._shown = ""
         self._planned: list[str] = []
@@ -106,8 +103,13 @@ class Reply:
         """Think and talk to the end. Cancelling drops what is left."""
         decisions: asyncio.Queue[Decision | Alarm | None] = asyncio.Queue(_AHEAD)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._think(decisions), name="think")
+            tasks = (
+                group.create_task(self._think(decisions), name="think"),
+                group.create_task(self._watch(), name="watch"),
+            )
             await self._talk(decisions)
+            for task in tasks:
+                task.cancel()
 
     def let_out(self) -> None:
         """Let what was thought so far become actions, from now on."""
@@ -128,8 +130,9 @@ class Reply:
         return Turn("agent", text, start, max(start, end), cut=cut) if text else None
 
     async def _think(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> None:
-        due = self._clock.now() + self._options.first_decision
-        said = False
+        asked = self._clock.now()
+        due = asked + self._options.first_decision
+        said = thought = False
         stream = self._session.decide(self._window)
         try:
             while True:
@@ -138,6 +141,9 @@ class Reply:
                     raise TimeoutError  # thoughts that are all there at once never wait, and so never time out
                 async with self._clock.working("policy"), asyncio.timeout(left / SECOND):
                     step = await anext(stream, None)
+                if not thought and not isinstance(step, (Fell, Alarm)) and step is not None:
+                    thought = True
+                    self._measure("first_token", self._clock.now() - asked)
                 match step:
                     case None:
                         break
@@ -148,15 +154,15 @@ class Reply:
                     case Alarm():
                         await decisions.put(step)  # a reply that waits to be let out shows nothing yet
                     case _:
+                        if not said and isinstance(step, Speak):
+                            self._measure("first_sentence", self._clock.now() - asked)
                         said = said or not isinstance(step, Express)
                         await decisions.put(step)
                         due = self._clock.now() + self._options.next_decision
         except Exception as error:
             late = isinstance(error, TimeoutError)
             told = {} if late else told_of(error)
-            log.error(
-                "policy_failed", reply=self.number, late=late, **told, exc_info=error if "error" in told else None
-            )
+            log.error("policy_failed", reply=self.number, late=late, **told, exc_info=None if late else error)
             self._record(Note("policy_failed", "error", {"late": late, "reply": self.number}))
             if not said:
                 await decisions.put(
@@ -179,26 +185,70 @@ class Reply:
     async def _talk(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> None:
         await self._out.wait()
         first = True
-        while (decision := await decisions.get()) is not None:
+        decision = await self._first(decisions)
+        while decision is not None and not self.stalled:
             if isinstance(decision, Alarm):
                 await self._alarm(decision)
-                continue
-            if first:
-                first = False
-                self._measure("decide", self._clock.now() - self._since)
-            self._record(Decided(decision, self.number, self._window.cue))
-            match decision:
-                case Speak():
-                    await self._speak(decision)
-                case Express():
-                    await self._send(Display(decision.emotion, decision.gesture, decision.intensity, reply=self.number))
-                case Backchannel():
-                    await self._say(decision.token, "soft")
-                case Wait():
-                    pass
+            else:
+                if first:
+                    first = False
+                    self._measure("decide", self._clock.now() - self._since)
+                if self._overran():
+                    break
+                await self._carry_out(decision)
+            decision = await decisions.get()
         await self._drain()
         if self._planned:
             await self._send(Caption("agent", " ".join(self._planned), final=True, reply=self.number))
+
+    async def _first(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> Decision | Alarm | None:
+        """Return the first decision; where somebody waits for it too long, say that it is on its way."""
+        options = self._options
+        if not options.filler_after or not options.filler or self._window.cue not in _AWAITED:
+            return await decisions.get()
+        try:
+            async with asyncio.timeout((self._since + options.filler_after - self._clock.now()) / SECOND):
+                return await decisions.get()
+        except TimeoutError:
+            self._record(Note("reply_filler", "warning", {"reply": self.number}))
+            await self._words(options.filler, "soft")
+        return await decisions.get()
+
+    def _overran(self) -> bool:
+        if self._clock.now() - self._since <= self._options.whole:
+            return False
+        self._record(Note("reply_overran", "warning", {"reply": self.number}))
+        return True
+
+    async def _carry_out(self, decision: Decision) -> None:
+        self._record(Decided(decision, self.number, self._window.cue))
+        match decision:
+            case Speak():
+                await self._send(Display(decision.emotion, reply=self.number))
+                await self._words(decision.text, decision.tone)
+            case Express():
+                await self._send(Display(decision.emotion, decision.gesture, decision.intensity, reply=self.number))
+            case Backchannel():
+                await self._say(decision.token, "soft")
+            case Wait():
+                pass
+
+    async def _watch(self) -> None:
+        """See that what is said leaves, until cancelled."""
+        await self._out.wait()
+        watch = SpeechWatch(self._options.silent_after, self._options.stalled_after)
+        while True:
+            await self._clock.sleep_until(self._clock.now() + 200 * MS)
+            made, played = self._speech.duration, self._transport.played(self.number)
+            found = watch.step(self._clock.now(), made, played, held=self.held)
+            if found == "silent":
+                self._record(Note("reply_silent", "warning", {"reply": self.number}))
+            elif found == "stalled":
+                log.error("playout_stalled", reply=self.number, left_s=as_seconds(made - played))
+                self._record(Note("reply_stalled", "error", {"reply": self.number}))
+                self.stalled = True
+                await self._transport.send(StopAudio(self.number))
+                return
 
     async def _alarm(self, alarm: Alarm) -> None:
         """Show who can help. What was said is nobody's business but the person's: only the kind is recorded."""
@@ -207,24 +257,47 @@ class Reply:
         day = resources.reviewed()
         await self._send(Resource(alarm.kind, alarm.country.name, contacts, day, reply=self.number))
 
-    async def _speak(self, decision: Speak) -> None:
-        await self._send(Display(decision.emotion, reply=self.number))
-        self._planned.append(decision.text)
+    async def _words(self, text: str, tone: str) -> None:
+        """Show words, and say them."""
+        await self._show(text)
+        await self._say(text, tone)
+
+    async def _show(self, text: str) -> None:
+        self._planned.append(text)
         await self._send(Caption("agent", " ".join(self._planned), final=False, reply=self.number))
-        await self._say(decision.text, decision.tone)
 
     async def _say(self, text: str, tone: str) -> None:
+        """Say words; where the voice fails, with sound that was kept, or else they are read."""
+        health, speech = self._mouth.health, self._speech
+        if not health.usable(self._clock.now()):
+            speech.show(text)
+            await self._make_up(text)
+            return
         try:
-            await self._speech.say(text, tone)
+            await speech.say(text, tone)
         except Exception as error:
-            log.error("voice_failed", reply=self.number, exc_info=error)
-            self._record(Note("voice_failed", "error", {"reply": self.number}))
+            late = isinstance(error, TimeoutError)
+            health.failed(self._clock.now())
+            log.error("voice_failed", reply=self.number, late=late, exc_info=None if late else error)
+            self._record(Note("voice_failed", "error", {"reply": self.number, "late": late}))
+            await self._make_up(text)
+        else:
+            health.spoke()
         self._report()
+
+    async def _make_up(self, text: str) -> None:
+        kept = self._mouth.standby
+        if sound := kept.sound(text):
+            await self._speech.play("", sound)
+        elif self._options.voiceless and self._mouth.health.tells(self._clock.now()):
+            await self._show(self._options.voiceless)
+            await self._speech.play(self._options.voiceless, kept.sound(self._options.voiceless))
 
     async def _send(self, action: Action) -> None:
         fresh = self._speech.first_ready is not None and self._shown == ""
         if fresh:
             self._shown = "sound"
+            self._measure("first_sound", self._speech.first_took)
             self._audible()
         if isinstance(action, Display):
             self.emotion = action.emotion
@@ -232,20 +305,12 @@ class Reply:
         self._report()
 
     async def _drain(self) -> None:
-        """Wait until all sound has left; give up when it has not moved for two seconds, unless it is held."""
-        played, since = -1, self._clock.now()
-        while True:
-            now = self._clock.now()
-            done = self._transport.played(self.number)
-            left = self._speech.duration - done
-            if left <= 30 * MS:
+        """Wait until all sound has left, or was given up."""
+        while not self.stalled:
+            left = self._speech.duration - self._transport.played(self.number)
+            if left <= SLACK:
                 break
-            if done != played or self.held:
-                played, since = done, now
-            elif now - since > 2 * SECOND:
-                log.warning("playout_stalled", reply=self.number, left_s=as_seconds(left))
-                break
-            await self._clock.sleep_until(now + max(20 * MS, min(left, 200 * MS)))
+            await self._clock.sleep_until(self._clock.now() + max(20 * MS, min(left, 200 * MS)))
         self._report()
 
     def _report(self) -> None:

@@ -1,7 +1,8 @@
 """Runs the perception workers of one call: each off the loop, from its own bounded inbox.
 
 A worker that raises or hangs is logged, leaves a ``sense_lost`` percept, and is replaced by a fresh one
-after a pause that doubles each time; the call goes on.
+after a pause that doubles each time; the call goes on. One whose process is away (:mod:`agent.housing`) leaves the
+same percept, which says why, and is asked for again until the process is back.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import structlog
 
 from agent.clock import Clock
+from agent.housing import WorkerAway
 from agent.inbox import Inbox
-from agent.offload import Thread
+from agent.offload import Thread, niceness
 from perception.media import AudioChunk, Media, VideoFrame
-from perception.percept import SENSE_BACK, SENSE_LOST, Percept
+from perception.percept import SENSE_BACK, SENSE_LOST, Datum, Percept
 from perception.timebase import SECOND, Nanos, as_seconds
 from perception.workers import Worker, WorkerFactory
 
@@ -34,7 +37,8 @@ class SensesOptions:
         audio_capacity: chunks of sound that may wait for a worker (100 of 20 ms are 2 s).
         video_capacity: pictures that may wait; 1 is latest wins.
         hang: time after which a batch is given up and the worker replaced.
-        backoff: first pause before a failed worker is replaced; doubles up to ``backoff_most``.
+        backoff: first pause before a failed worker is replaced; doubles up to ``backoff_most``. Also the pause
+            after which one whose process is away is asked for again.
         backoff_most: longest such pause.
     """
 
@@ -43,6 +47,37 @@ class SensesOptions:
     hang: Nanos = 5 * SECOND
     backoff: Nanos = SECOND
     backoff_most: Nanos = 30 * SECOND
+
+
+@runtime_checkable
+class PerCall(Protocol):
+    """A factory that wants to know its calls; see :class:`agent.housing.lodger.LodgerFactory`."""
+
+    def for_call(self) -> WorkerFactory:
+        """Return the factory of one call."""
+        ...
+
+
+@runtime_checkable
+class OfCall(Protocol):
+    """The factory of one call."""
+
+    def leave(self) -> None:
+        """The call is over."""
+        ...
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """A worker whose state lies elsewhere; see :class:`agent.housing.lodger.Lodger`."""
+
+    def close(self) -> None:
+        """Forget the state; may wait."""
+        ...
+
+    def abandon(self) -> None:
+        """Give it up, as it takes too long; does not wait."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +90,7 @@ class SenseReport:
         peak: most media that ever waited.
         lag_s: median time between the end of a medium and the worker taking it up, seconds.
         failures: times that it raised or hung.
+        waiting: media that wait now.
     """
 
     name: str
@@ -62,6 +98,7 @@ class SenseReport:
     peak: int
     lag_s: float
     failures: int
+    waiting: int = 0
 
 
 class Senses:
@@ -126,14 +163,14 @@ class _Sense:
         self.name = factory.name
         self.accepts = factory.accepts
         sees = VideoFrame in self.accepts
-        # A picture may wait or be dropped; a word that comes late makes the whole reply late.
-        self._nice = 5 if sees else 0
+        self._nice = niceness(self.accepts)
         self.inbox: Inbox[Media] = Inbox(options.video_capacity if sees else options.audio_capacity)
         self._factory = factory
+        self._own: WorkerFactory | None = None
         self._clock = clock
         self._emit = emit
         self._options = options
-        self._thread = self._new_thread()
+        self._own_thread: Thread | None = None
         self._worker: Worker | None = None
         self._lags: deque[Nanos] = deque(maxlen=512)
         self._failures = 0
@@ -165,44 +202,71 @@ class _Sense:
 
     async def _feed(self, batch: list[Media]) -> list[Percept]:
         async with self._clock.working(self.name), asyncio.timeout(self._options.hang / SECOND):
+            if self._own is None:
+                self._own = self._factory.for_call() if isinstance(self._factory, PerCall) else self._factory
             if self._worker is None:
-                self._worker = await self._thread.run(self._factory)
+                self._worker = await self._thread.run(self._own)
             return await self._thread.run(self._worker.feed, batch)
 
     async def _fail(self, error: Exception, at: Nanos) -> None:
-        self._failures += 1
-        hung = isinstance(error, TimeoutError)
+        away = error if isinstance(error, WorkerAway) else None
+        if away is None or not self._lost:
+            self._failures += 1
+            self._log(error)
+        pause = self._options.backoff if away is not None else self._pause
+        if isinstance(error, TimeoutError):
+            if isinstance(self._worker, Elsewhere):
+                self._worker.abandon()
+            self._let_go()
+            self._thread.close()  # it ends by itself if it ever comes back
+            self._own_thread = None
+        self._let_go()
+        if not self._lost:
+            self._lost = True
+            await self._emit(self._sense_percept(SENSE_LOST, at, {"why": away.why} if away is not None else {}))
+        await self._clock.sleep_until(self._clock.now() + pause)
+        if away is None:
+            self._pause = min(2 * self._pause, self._options.backoff_most)
+        self.inbox.clear()
+
+    def _log(self, error: Exception) -> None:
+        plain = isinstance(error, TimeoutError | WorkerAway)
         log.error(
             "sense_failed",
             sense=self.name,
-            hung=hung,
+            hung=isinstance(error, TimeoutError),
+            away=error.why if isinstance(error, WorkerAway) else None,
             failures=self._failures,
-            retry_s=as_seconds(self._pause),
-            exc_info=None if hung else error,
+            retry_s=as_seconds(self._options.backoff if isinstance(error, WorkerAway) else self._pause),
+            exc_info=None if plain else error,
         )
-        if hung:
-            self._thread.close()  # it ends by itself if it ever comes back
-            self._thread = self._new_thread()
-        self._worker = None
-        if not self._lost:
-            self._lost = True
-            await self._emit(self._sense_percept(SENSE_LOST, at))
-        await self._clock.sleep_until(self._clock.now() + self._pause)
-        self._pause = min(2 * self._pause, self._options.backoff_most)
-        self.inbox.clear()
 
-    def _new_thread(self) -> Thread:
-        return Thread(f"sense-{self.name}", self._nice)
+    def _let_go(self) -> None:
+        """Forget the worker, and have its state forgotten where it lies."""
+        worker, self._worker = self._worker, None
+        if isinstance(worker, Elsewhere):
+            self._thread.post(worker.close)
 
-    def _sense_percept(self, kind: str, at: Nanos) -> Percept:
-        return Percept(kind=kind, label=self.name, start=at, end=at, confidence=1.0, worker=self.name)
+    @property
+    def _thread(self) -> Thread:
+        """Its thread, which begins with the first batch: what is never fed leaves nothing behind."""
+        if self._own_thread is None:
+            self._own_thread = Thread(f"sense-{self.name}", self._nice)
+        return self._own_thread
+
+    def _sense_percept(self, kind: str, at: Nanos, data: dict[str, Datum] | None = None) -> Percept:
+        return Percept(kind=kind, label=self.name, start=at, end=at, confidence=1.0, worker=self.name, data=data or {})
 
     def reset(self) -> None:
         self.inbox.clear()
-        self._worker = None
+        self._let_go()
 
     def close(self) -> None:
-        self._thread.close()
+        self._let_go()
+        if self._own_thread is not None:
+            self._own_thread.close()
+        if isinstance(self._own, OfCall):
+            self._own.leave()
 
     @property
     def busy(self) -> bool:
@@ -216,6 +280,7 @@ class _Sense:
             peak=self.inbox.peak,
             lag_s=as_seconds(lags[len(lags) // 2]) if lags else 0.0,
             failures=self._failures,
+            waiting=len(self.inbox),
         )
 
 

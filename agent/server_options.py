@@ -28,6 +28,14 @@ class ServerConfig:
         calls_per_address: calls at once from the same address, where tokens are needed.
         offers_per_minute: offers from the same address, where tokens are needed.
         most_lag: median lateness of the event loop over a second from which on no new call is taken.
+        degraded_after: time without a sign of life after which a caller's link counts as degraded.
+        lost_after: the same after which it counts as lost; from then on the line goes to whoever asks for the last one.
+        dead_after: the same after which the call ends.
+        return_within: time that a caller whose connection was closed, or whose page is reloaded, has to come back.
+        drain: how long calls may go on when the server is to stop; 0 ends them at once.
+        turn_urls: TURN servers that relay the media of callers who cannot be reached otherwise.
+        turn_secret_file: file with the secret that those servers share with this one, for credentials of one call.
+        turn_ttl: how long such credentials are valid; the longest call through a relay.
         trusted_proxies: addresses of proxies whose ``X-Forwarded-For`` is believed.
         operators: networks that may read ``/metrics`` where tokens are needed.
     """
@@ -45,6 +53,14 @@ class ServerConfig:
     calls_per_address: int = 4
     offers_per_minute: int = 60
     most_lag: Nanos = SECOND // 10
+    degraded_after: Nanos = 2 * SECOND
+    lost_after: Nanos = 10 * SECOND
+    dead_after: Nanos = 15 * SECOND
+    return_within: Nanos = 15 * SECOND
+    drain: Nanos = 30 * SECOND
+    turn_urls: tuple[str, ...] = ()
+    turn_secret_file: str = ""
+    turn_ttl: Nanos = 4 * 3600 * SECOND
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     operators: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
 
@@ -62,6 +78,18 @@ class ServerConfig:
             raise ValueError(f"server.token_ttl is {self.token_ttl / SECOND:g}, expected 1 or more seconds")
         if self.most_lag <= 0:
             raise ValueError(f"server.most_lag is {self.most_lag / SECOND:g}, expected more than 0")
+        if not SECOND <= self.degraded_after < self.lost_after < self.dead_after:
+            raise ValueError(
+                f"server.degraded_after, lost_after and dead_after are {self.degraded_after / SECOND:g}, "
+                f"{self.lost_after / SECOND:g} and {self.dead_after / SECOND:g} seconds; expected each to be longer "
+                "than the one before, and the first 1 or more: a page gives a sign of life every second"
+            )
+        if self.return_within < 0:
+            raise ValueError(f"server.return_within is {self.return_within / SECOND:g}, expected 0 or more seconds")
+        if self.drain < 0:
+            raise ValueError(f"server.drain is {self.drain / SECOND:g}, expected 0 or more seconds")
+        if self.turn_ttl < 60 * SECOND:
+            raise ValueError(f"server.turn_ttl is {self.turn_ttl / SECOND:g}, expected 60 or more seconds")
         for network in self.operators:
             try:
                 ipaddress.ip_network(network)

@@ -89,7 +89,10 @@ def kind_of(error: BaseException) -> str:
 
 
 def told_of(error: BaseException) -> Mapping[str, Any]:
-    """Return an exception for the log: its words under ``pii.`` where they may quote what a model wrote."""
+    """Return an exception for the log: its words under ``pii.`` where they may quote what was read or written.
+
+    Errors of the system and of a served model that have a kind are told in words of their own; any other may quote.
+    """
     quotes = any(isinstance(found, Garbled) for found in (error, error.__cause__, error.__context__))
-    quotes = quotes or getattr(error, "kind", "") == "garbled"
-    return {"kind": kind_of(error), "pii.error" if quotes else "error": str(error)}
+    plain = isinstance(error, OSError) or getattr(error, "kind", "garbled") != "garbled"
+    return {"kind": kind_of(error), "error" if plain and not quotes else "pii.error": str(error)}

@@ -12,20 +12,20 @@ class TurnOptions:
     """When a turn ends and when the agent gives way.
 
     Attributes:
-        complete_at: turn-detector probability from which a pause looks like the end.
-        sure_at: the same from which it surely does.
-        unlikely_at: the same below which it surely does not, whatever the words.
-        patience_sure: silence that ends a turn that is surely complete: the detector is sure, the words end like a
-            sentence, and the voice does not rise.
-        patience_complete: the same where the detector calls it complete.
+        complete_at: turn-detector probability from which it is worth preparing a reply.
+        over_at: probability that the turn is over, all signs weighed (:mod:`agent.turn_ending`), from which a short
+            silence ends it.
+        likely_at: the same from which a longer one does.
+        patience_sure: silence that ends a turn that is surely over.
+        patience_likely: the same where that is likely.
         patience_unknown: the same when no detector has spoken.
-        patience_sentence: the same when the detector calls it incomplete but the words end like a sentence.
-        patience: silence that ends any turn of somebody who does not look away; in full where the words
-            trail off or only announce what is to be said.
-        cut_in_words: whoever has cut the agent off and said fewer words than this is given ``patience``.
-        heavy: the same after heavy words, however complete.
-        rises_st: rise of the voice at the end of a phrase, semitones, from which more is to come unless it is a
-            question.
+        patience: silence that ends any turn of somebody who does not look away.
+        patience_open: the same where the words trail off or only announce what is to be said.
+        care: further silence, once or twice, for somebody who was cut off before: who went on speaking right after the
+            turn had been taken.
+        care_within: so soon after that.
+        cut_in_words: whoever has cut the agent off and said fewer words than this is given ``patience_open``.
+        heavy: least silence after heavy words, however sure their end.
         away: further silence for somebody who looks away.
         weeping_away: the same for somebody who also trembles or looks sad.
         weeping_memory: how long a sob, a trembling voice or a sad face counts.
@@ -42,16 +42,17 @@ class TurnOptions:
     """
 
     complete_at: float = 0.5
-    sure_at: float = 0.7
-    unlikely_at: float = 0.2
+    over_at: float = 0.44
+    likely_at: float = 0.4
     patience_sure: Nanos = 640 * MS
-    patience_complete: Nanos = 900 * MS
+    patience_likely: Nanos = 900 * MS
     patience_unknown: Nanos = 700 * MS
-    patience_sentence: Nanos = 1300 * MS
-    patience: Nanos = 1400 * MS
+    patience: Nanos = 1300 * MS
+    patience_open: Nanos = 1400 * MS
+    care: Nanos = 200 * MS
+    care_within: Nanos = 1500 * MS
     cut_in_words: int = 8
     heavy: Nanos = 800 * MS
-    rises_st: float = 6.0
     away: Nanos = 400 * MS
     weeping_away: Nanos = 1200 * MS
     weeping_memory: Nanos = 6 * SECOND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from perception.percept import Percept
@@ -124,6 +125,24 @@ def announces(text: str) -> bool:
     """Return whether the last sentence only says that something is about to be said."""
     sentences = [part for part in re.split(r"[.!?]+\s*", text) if part.strip()]
     return bool(sentences) and bool(_ANNOUNCES.search(plain(sentences[-1])))
+
+
+def wants_turn(text: str, backchannels: frozenset[str]) -> bool:
+    """Return whether words over the agent's voice want the turn, rather than being a listener's murmur.
+
+    Args:
+        text: what was heard.
+        backchannels: what a listener says, in one or two words.
+    """
+    said = plain(text)
+    if len(said) < 2:  # nothing, or the single letter as which a murmur is recognised
+        return False
+    if said in backchannels:
+        return False
+    words = said.split()
+    pairs = {" ".join(pair) for pair in pairwise(words)}
+    known = {word for pair in pairs & backchannels for word in pair.split()}
+    return any(word not in backchannels and word not in known for word in words)
 
 
 def weighs(text: str) -> bool:

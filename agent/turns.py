@@ -5,9 +5,10 @@ does, says which moves follow, and names the next instant at which it wants to b
 (:meth:`TurnTaker.deadline`).
 
 End of turn. The voice has stopped (VAD) and the words up to that pause are known (ASR). How long the silence then has
-to last depends on what speaks for an end: the turn detector, the words, the fall of the voice, and where the person
-looks. Whoever weeps and looks away is given more time, and nobody is waited for longer than ``longest``. A reply
-that is likely wanted is prepared meanwhile (:class:`Draft`) and dropped if the person goes on (:class:`Scrap`).
+to last depends on how likely the turn is over: the turn detector, the words, what the agent said before and the pauses
+so far, all weighed (:mod:`agent.turn_ending`), and where the person looks. Whoever weeps and looks away is given more
+time, so is whoever was cut off before, and nobody is waited for longer than ``longest``. A reply that is likely wanted
+is prepared meanwhile (:class:`Draft`) and dropped if the person goes on (:class:`Scrap`).
 
 Barge-in. The first sound of the person holds the agent's voice at once. Words make it final and the
 reply is dropped; no words, or only a listener's "mm-hm", and the reply goes on where it was held. Words that are
@@ -16,12 +17,12 @@ recognised after it has gone on still stop it.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
+from agent.turn_ending import Course, Ending, Signs, shipped
 from agent.turn_moves import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap
 from agent.turn_options import TurnOptions
-from agent.turn_words import Heard, announces, ends_sentence, plain, trails_off, weighs
+from agent.turn_words import Heard, announces, trails_off, wants_turn, weighs
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, CUE_QUESTION, CUE_SILENCE, Turn
 from perception.media import Text
 from perception.percept import (
@@ -42,6 +43,8 @@ __all__ = ["Consider", "Draft", "GiveWay", "Hold", "Move", "Resume", "Scrap", "T
 
 
 _SURE: Final = 0.5
+_FINISHED: Final = 0.7
+"""Probability of the turn detector from which the voice sounds finished, whatever the last word."""
 _SORROW: Final = frozenset({"sad", "fear"})
 
 
@@ -50,10 +53,12 @@ class TurnTaker:
 
     Args:
         options: when a turn ends and when the agent gives way.
+        ending: weighs the signs of an end; what ships if left out.
     """
 
-    def __init__(self, options: TurnOptions | None = None) -> None:
+    def __init__(self, options: TurnOptions | None = None, ending: Ending | None = None) -> None:
         self._o = options or TurnOptions()
+        self._ending = ending or shipped()
         self._heard = Heard()
         self._speaking = False
         self._speech_start: Nanos = 0
@@ -74,6 +79,9 @@ class TurnTaker:
         self._passed: Nanos | None = None
         self._drafted = ""
         self._over = self._cut_in = False
+        self._course = Course()
+        self._before: tuple[Nanos, float | None, float] | None = None
+        self._sound_end: Nanos = 0
 
     @property
     def hearing(self) -> str:
@@ -89,6 +97,16 @@ class TurnTaker:
     def speech_end(self) -> Nanos:
         """Where the person's voice last stopped (0 before it ever did)."""
         return self._speech_end or 0
+
+    def told(self, turn: Turn) -> None:
+        """Take in what was said by either side: what the agent said last tells an answer from a story's beginning."""
+        self._course.told(turn)
+
+    def signs(self) -> Signs | None:
+        """Return what is known about this pause, ``None`` where the turn detector has not spoken."""
+        if self._probability is None:
+            return None
+        return self._course.signs(self._probability, self._heard.text(), self._final_st, cut_in=self._cut_in)
 
     def push_to_talk(self, enabled: bool, held: bool, now: Nanos) -> list[Move]:
         """While push-to-talk is on, the turn ends when the button is released, and not before."""
@@ -134,9 +152,7 @@ class TurnTaker:
             case k if k == SPEECH_STARTED:
                 return self._voice_on(percept, now)
             case k if k == SPEECH_ENDED:
-                self._speaking = False
-                self._speech_end = percept.end
-                self._quiet_since = self._clear_at = now
+                self._voice_off(percept, now)
             case k if k == END_OF_TURN:
                 sounds = percept.number("probability", percept.confidence)
                 # A doubt stands for the whole pause: in a silence that lasts, everything comes to sound finished.
@@ -187,6 +203,9 @@ class TurnTaker:
         return min(ends, default=None)
 
     def _voice_on(self, percept: Percept, now: Nanos) -> list[Move]:
+        if self._held_at is None and self._speech_end is not None:
+            self._before = (self._speech_end, self._probability, self._final_st)
+        self._sound_end = 0
         self._speaking = True
         self._speech_start = percept.start
         self._speech_end = None
@@ -200,6 +219,18 @@ class TurnTaker:
             self._over = self._audible
             moves.append(Hold(percept.start))
         return moves
+
+    def _voice_off(self, percept: Percept, now: Nanos) -> None:
+        self._speaking = False
+        self._speech_end = percept.end
+        self._quiet_since = self._clear_at = now
+        before, self._before = self._before, None
+        if before is not None and self._held_at is None and percept.number("doubtful"):
+            # No voice after all: the pause before it goes on.
+            self._speech_end, self._probability, self._final_st = before
+            self._sound_end = now
+        elif before is not None:
+            self._course.pauses += 1
 
     def _words(self, percept: Percept, now: Nanos) -> list[Move]:
         """Take in words; return what follows if they are said over the agent's voice."""
@@ -223,6 +254,7 @@ class TurnTaker:
     def _give_way(self, reason: str, now: Nanos) -> list[Move]:
         since = self._speech_start
         self._cut_in = self._over
+        self._course.gave_way(since, self._o.care_within)
         self.reply_ended(now)
         return [GiveWay(reason, since)]
 
@@ -231,15 +263,7 @@ class TurnTaker:
         return [Scrap()] if drafted else []
 
     def _wants_turn(self) -> bool:
-        text = plain(self._heard.text())
-        if len(text) < 2:  # nothing, or the single letter as which a murmur is recognised
-            return False
-        if text in self._o.backchannels:
-            return False
-        words = text.split()
-        pairs = {" ".join(pair) for pair in pairwise(words)}
-        known = {word for pair in pairs & self._o.backchannels for word in pair.split()}
-        return any(word not in self._o.backchannels and word not in known for word in words)
+        return wants_turn(self._heard.text(), self._o.backchannels)
 
     def _settle(self, now: Nanos) -> list[Move]:
         o = self._o
@@ -302,6 +326,7 @@ class TurnTaker:
         self._speech_end = self._wept_at = None
         self._silences = 0
         self._drafted, self._cut_in = "", False
+        self._course.took(text, now)
         return [Consider(CUE_END_OF_TURN, turn, ended, words)]
 
     def _words_known(self) -> bool:
@@ -322,23 +347,23 @@ class TurnTaker:
         o = self._o
         if self._pushed is False:
             return 0
-        text, probability = self._heard.text(), self._probability
-        asks = text.rstrip().endswith("?")
-        more = self._final_st >= o.rises_st and not asks
-        if probability is None:
-            base = o.patience_unknown
-        elif trails_off(text, finished=probability >= o.sure_at) or announces(text) or self._took_floor(text):
-            base = o.patience
-        elif weighs(self._heard.latest()):
-            base = o.heavy
-        elif probability >= o.sure_at and ends_sentence(text) and not more:
-            base = o.patience_sure
-        elif probability >= o.complete_at and not more:
-            base = o.patience_complete
-        else:
-            finished = ends_sentence(text) and probability >= o.unlikely_at
-            base = o.patience_sentence if finished else o.patience
+        signs = self.signs()
+        base = o.patience_unknown if signs is None else self._by_signs(signs)
+        if weighs(self._heard.latest()):
+            base = max(base, o.heavy)
+        if self._sound_end and self._speech_end is not None:  # somebody who breathes in or clears the throat goes on
+            base = max(base, self._sound_end + o.resume_after - self._speech_end)
         return min(base + self._further(), max(base, o.longest))
+
+    def _by_signs(self, signs: Signs) -> Nanos:
+        o, text = self._o, self._heard.text()
+        if trails_off(text, finished=signs.probability >= _FINISHED) or announces(text) or self._took_floor(text):
+            return o.patience_open
+        over = self._ending.probability(signs)
+        if over >= o.over_at:
+            return min(o.patience_sure + self._course.cares * o.care, o.patience)
+        asks = text.rstrip().endswith("?") and signs.probability >= o.complete_at
+        return o.patience_likely if asks or over >= o.likely_at else o.patience
 
     def _took_floor(self, text: str) -> bool:
         """Return whether the person has just cut the agent off, and so has more to say than these few words."""
@@ -346,8 +371,10 @@ class TurnTaker:
 
     def _looks_complete(self, text: str) -> bool:
         """Return whether it is worth preparing a reply."""
-        sounds = self._probability is not None and self._probability >= self._o.complete_at
-        return sounds and self._words_known() and not trails_off(text, finished=True)
+        signs = self.signs()
+        if signs is None or not self._words_known() or trails_off(text, finished=True):
+            return False
+        return signs.probability >= self._o.complete_at or self._ending.probability(signs) >= self._o.likely_at
 
     def _further(self) -> Nanos:
         """Return the further silence that somebody deserves who looks away, and more if they weep."""

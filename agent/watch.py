@@ -1,14 +1,19 @@
-"""Notices a camera or a microphone that has gone silent: no worker can, since none is fed any more."""
+"""Notices what nobody else can: a camera or a microphone that has gone silent, since no worker is fed any more, and
+speech that does not leave.
+"""
 
 from __future__ import annotations
 
 from perception.media import AudioChunk, VideoFrame
 from perception.percept import SENSE_BACK, SENSE_LOST, Percept
-from perception.timebase import Nanos
+from perception.timebase import MS, Nanos
 
 MediaType = type[AudioChunk] | type[VideoFrame]
 
 NAMES: dict[MediaType, str] = {VideoFrame: "camera", AudioChunk: "microphone"}
+
+SLACK: Nanos = 30 * MS
+"""Sound that may be left over at the end of a reply: less than two frames."""
 
 
 class MediaWatch:
@@ -44,3 +49,38 @@ class MediaWatch:
             label = SENSE_LOST if gone else SENSE_BACK
             found.append(Percept(label, name, min(last, now), now, 1.0, "runtime"))
         return found
+
+
+class SpeechWatch:
+    """Notices that sound which was made does not leave: the agent counts as speaking, and nobody hears anything.
+
+    Args:
+        silent_after: time without progress after which that is told.
+        stalled_after: time after which it is hopeless.
+    """
+
+    def __init__(self, silent_after: Nanos, stalled_after: Nanos) -> None:
+        self._silent_after = silent_after
+        self._stalled_after = stalled_after
+        self._played: Nanos = -1
+        self._since: Nanos = 0
+        self._told = False
+
+    def step(self, now: Nanos, made: Nanos, played: Nanos, *, held: bool) -> str:
+        """Return ``silent`` once per stretch of silence, then ``stalled``; else ``""``.
+
+        Args:
+            now: the time on the call's clock.
+            made: sound of the reply so far.
+            played: how much of it has left.
+            held: whether it is held back on purpose.
+        """
+        if held or played != self._played or made - played <= SLACK:
+            self._played, self._since, self._told = played, now, False
+            return ""
+        if now - self._since >= self._stalled_after:
+            return "stalled"
+        if now - self._since >= self._silent_after and not self._told:
+            self._told = True
+            return "silent"
+        return ""

@@ -15,13 +15,17 @@ its ``server-message``, whose ``data`` is ``{v: 1, t, ...}`` with ``t`` one of
 ``caption``     ``speaker text final reply cut``
 ``display``     ``emotion gesture intensity reply``
 ``resource``    ``kind country contacts reviewed reply``: who can help in a danger
-``voice``       ``state`` (``started stopped held resumed``) and ``reply``: what leaves the server now
+``link``        ``state`` (``live degraded lost closed``: what the server hears of the client, or ``moved``: the call
+                goes on over another connection, for good) and ``silent_s``
+``voice``       ``state`` (``started stopped held resumed``) and ``reply``: what leaves the server now; ``cut`` where
+                what is not yet played of the reply is not to be played any more
 ``state``       ``call consent senses microphone camera push_to_talk`` and ``agent`` (its parts by name)
 ==============  ==================================================================================
 
-A client says, as RTVI ``client-message`` with ``{t, d}``: ``consent {senses, version}``,
-``senses {senses}``, ``push-to-talk {enabled?, held}``, ``stop``, ``ping``. Each is answered by a
-``server-response`` of the same id; whatever is not understood by an ``error-response`` with the reason.
+A client says, as RTVI ``client-message`` with ``{t, d}``: ``consent {senses, version, locale?, recording?}``,
+``senses {senses, recording?}``, ``push-to-talk {enabled?, held}``, ``stop``, ``ping``. Each is answered by a
+``server-response`` of the same id; whatever is not understood by an ``error-response`` with the reason. A client
+sends something every second, or its link counts as degraded.
 """
 
 from __future__ import annotations
@@ -34,7 +38,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.action import Caption, Display, Resource
 from agent.clock import timestamp
-from agent.journal import Event, as_json
+from agent.journal import Event, Note, as_json
+from agent.nesting import deepest
 
 RTVI_VERSION: Final = "2.1.0"
 VERSION: Final = 1
@@ -100,20 +105,27 @@ class SendText(_Model):
 
 
 class Consent(_Model):
-    """What the person allows to be perceived; before it nothing is."""
+    """What the person allows to be perceived; before it nothing is.
+
+    ``version`` is that of the text that was shown, ``locale`` its language (BCP 47), and ``recording`` whether the
+    words may be kept in writing.
+    """
 
     t: Literal["consent"] = "consent"
     id: Id = ""
     senses: frozenset[Sense] = Field(max_length=64)
-    version: str | int = Field(description="of the text that was shown")
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | Annotated[int, Field(ge=0, lt=10**9)]
+    locale: str = Field(default="", pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$")
+    recording: bool = False
 
 
 class Senses(_Model):
-    """A change of mind in mid-call."""
+    """A change of mind in mid-call; of ``recording`` none where it is left out."""
 
     t: Literal["senses"] = "senses"
     id: Id = ""
     senses: frozenset[Sense] = Field(max_length=64)
+    recording: bool | None = None
 
 
 class PushToTalk(_Model):
@@ -161,7 +173,7 @@ def parse(raw: str | bytes) -> Inbound:
         raise WireError("the message is not UTF-8") from None
     if text.startswith("ping"):
         return Ping()
-    if _depth(text) > MAX_DEPTH:
+    if deepest(text, enough=MAX_DEPTH) > MAX_DEPTH:
         raise WireError(f"the message is nested deeper than {MAX_DEPTH}")
     try:
         body = json.loads(text)
@@ -213,35 +225,13 @@ def _fields(data: object) -> dict[str, Any]:
     return {str(k): v for k, v in data.items()} if isinstance(data, dict) else {}
 
 
-def _depth(text: str) -> int:
-    """Return how deep brackets nest outside of strings, without parsing; an upper bound where that is enough."""
-    brackets = text.count("[") + text.count("{")
-    if brackets <= MAX_DEPTH:
-        return brackets
-    deepest = depth = 0
-    quoted = escaped = False
-    for char in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
-
-
 class Outbound(BaseModel):
     """One RTVI message to the client."""
 
     model_config = ConfigDict(frozen=True)
+    TO_THE_PERSON: ClassVar[frozenset[str]] = frozenset(
+        {"consent_stored", "consent_not_stored", "consent_withdrawn", "erased", "not_erased", "closing"}
+    )
     MISSABLE: ClassVar[frozenset[str]] = frozenset({"percept", "thought", "metric", "note"})
 
     label: str = _LABEL
@@ -254,7 +244,9 @@ class Outbound(BaseModel):
         """Whether a client that cannot keep up may miss it."""
         if self.type == "user-transcription":
             return self.data is not None and not self.data["final"]
-        return self.type == "server-message" and self.data is not None and self.data["t"] in self.MISSABLE
+        if self.type != "server-message" or self.data is None:
+            return False
+        return self.data["t"] in self.MISSABLE and self.data.get("event") not in self.TO_THE_PERSON
 
     def text(self) -> str:
         """Return it as it goes over the wire."""
@@ -305,6 +297,11 @@ def event(found: Event) -> list[Outbound]:
     if kind == "percept" and line["kind"] in _SPEAKING:
         messages.append(Outbound(type=_SPEAKING[line["kind"]]))
     return messages
+
+
+def concerns_person(found: Event) -> bool:
+    """Whether an event is for the person on the call, whatever else their client may observe."""
+    return isinstance(found.body, Note) and found.body.event in Outbound.TO_THE_PERSON
 
 
 _SPEAKING: Final = {"speech_started": "user-started-speaking", "speech_ended": "user-stopped-speaking"}

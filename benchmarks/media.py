@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from agent.clock import SystemClock
 from agent.transports import Hangup, Signal, Transport
-from agent.transports._call import WebRtcCall
+from agent.transports._call import RemoteCall
 from agent.transports._opus import OpusEncoder
 from agent.transports._sdp import offer_loopback
 from agent.transports.webrtc import Offer, load
@@ -136,7 +136,7 @@ async def measure(seconds: float, loss: float) -> int:
     came: dict[str, int] = {}
 
     async def answer(transport: Transport) -> None:
-        calls.append(cast(WebRtcCall, transport))
+        calls.append(cast(RemoteCall, transport))
 
         def feed(found: Media | Signal) -> None:
             if isinstance(found, AudioChunk):
@@ -149,7 +149,7 @@ async def measure(seconds: float, loss: float) -> int:
 
     ours, stock = Line("rapport", loss), Line("stock aiortc", loss)
     door = load(loopback=True, consent="given")
-    calls: list[WebRtcCall] = []
+    calls: list[RemoteCall] = []
     async with asyncio.TaskGroup() as group:
         opened = group.create_task(door.open(answer))
         await asyncio.sleep(0)

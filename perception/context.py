@@ -55,7 +55,8 @@ class ContextWindow:
         end: the instant it was taken.
         entries: percepts, turns and typed texts in order of arrival.
         first: number of entries that have left in front of ``entries[0]`` since the call began. While it
-            stays the same, ``entries`` of a later window begins with all entries of an earlier one.
+            stays the same, ``entries`` of a later window begins with all entries of an earlier one. Where something
+            was forgotten, those that were kept count as new.
         summary: what left, in a few words; changes only together with ``first``.
         audio: recent sound, oldest first.
         frames: recent pictures, oldest first.
@@ -161,6 +162,11 @@ class RollingContext:
         return self._tokens
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is kept now, in order of arrival."""
+        return tuple(entry for entry, _ in self._entries)
+
+    @property
     def media_bytes(self) -> int:
         """Bytes of kept sound and pictures."""
         return self._media_bytes
@@ -194,11 +200,25 @@ class RollingContext:
         (self._audio if of is AudioChunk else self._frames).clear()
         self._media_bytes = sum(a.samples.nbytes for a in self._audio) + sum(f.pixels.nbytes for f in self._frames)
 
+    def forget(self, left: Callable[[Entry], Entry | None]) -> None:
+        """Keep of every entry what ``left`` leaves of it, ``None`` for nothing, and of the summary nothing at all.
+
+        What left earlier may be in the summary in other words, so that it cannot be told apart. Windows before and
+        after share no entries, as when a block leaves.
+        """
+        kept = [(found, found is entry) for entry, _ in self._entries if (found := left(entry)) is not None]
+        if not self._summary and len(kept) == len(self._entries) and all(same for _, same in kept):
+            return
+        self._first += max(1, len(self._entries))
+        self._summary = ""
+        self._entries = deque((entry, self._weigh(entry)) for entry, _ in kept)
+        self._tokens = sum(weight for _, weight in self._entries)
+
     def window(
         self, now: Nanos, *, cue: str = CUE_NOTHING, hearing: str = "", refused: Iterable[str] = ()
     ) -> ContextWindow:
         """Take a photograph at ``now``."""
-        entries = tuple(entry for entry, _ in self._entries)
+        entries = self.entries
         return ContextWindow(
             start=_begin(entries[0]) if entries else now,
             end=now,

@@ -1,18 +1,17 @@
 """The one way to open an ONNX model: one thread, no spinning, no telemetry.
 
 onnxruntime reports its use over the network unless ``ORT_DISABLE_TELEMETRY`` is set before its first
-import, so this module sets it and every other module opens its models here. One thread per session is
+import; :mod:`perception.offline` does that, and every other module opens its models here. One thread per session is
 the right number for models this small: several senses share the machine, and a spinning thread pool
 would take whole cores from the others.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import perception.offline  # noqa: F401  before onnxruntime
 
 _QUIET = 3
 """onnxruntime's log level for errors only."""

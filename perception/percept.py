@@ -24,7 +24,7 @@ kind                    label                                                  d
 ``gesture``             ``nod head_shake thumb_up open_palm ...``
 ``presence``            ``arrived`` or ``left``                                ``count``
 ``scene``               ``dark bright cut motion still``
-``sense_lost``          the name of the lost sense; its worker is silent
+``sense_lost``          the name of the lost sense; its worker is silent       ``why``, where its process is away
 ``sense_back``          the name of the sense that is working again
 ======================  =====================================================  ==============================
 """

@@ -100,8 +100,19 @@ class Segmenter:
         """Index of the first sample of the running, or last, speech."""
         self.silence = 0
         """Samples since the voice stopped; 0 while it is there."""
+        self.doubtful = False
+        """Whether the running, or last, speech was begun by :meth:`begin` and no hop of it was voice."""
         self._voiced = 0
         self._candidate = 0
+
+    def begin(self, onset: int) -> Edge:
+        """Begin speech that the probabilities alone do not show yet; they end it like any other.
+
+        Args:
+            onset: index of its first sample.
+        """
+        self.speaking, self.onset, self.silence, self._voiced, self.doubtful = True, onset, 0, 0, True
+        return Edge(began=True, at=onset)
 
     def step(self, probability: float, end: int) -> Edge | None:
         """Take in the next hop, which ends before sample ``end``; return what began or ended with it."""
@@ -113,6 +124,7 @@ class Segmenter:
             self._voiced += 1
             if self._voiced >= self._min_speech:
                 self.speaking, self.onset, self.silence, self._voiced = True, self._candidate, 0, 0
+                self.doubtful = False
                 return Edge(began=True, at=self.onset)
         elif probability < self._off:
             self._voiced = 0
@@ -121,6 +133,7 @@ class Segmenter:
     def _during(self, probability: float, end: int) -> Edge | None:
         if probability >= self._on:
             self.silence = 0
+            self.doubtful = False
         elif self.silence or probability < self._off:
             self.silence += HOP
             if self.silence >= self._min_silence * HOP:

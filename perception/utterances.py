@@ -74,8 +74,8 @@ class Cuts:
     """Where utterances are cut.
 
     Attributes:
-        on: see :class:`perception.silero.Segmenter`.
-        off: see there.
+        on: probability of voice from which a hop is voice, see :class:`perception.silero.Segmenter`.
+        off: the same below which it is silence.
         min_speech_ms: voice until speech is believed.
         min_voice_ms: an utterance with less voice in it is not worth decoding.
         pause_ms: silence until a :class:`Pause`.

@@ -48,7 +48,8 @@ def parse(found: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
     for section, names in wanted.items():
         for name in names:
             where = f"{_FILE}: [{section}] {name}"
-            given = found.get(section, {}).get(name)
+            table = found.get(section)
+            given = table.get(name) if isinstance(table, Mapping) else None
             if not isinstance(given, list) or not given or not all(isinstance(line, str) for line in given):
                 raise CrisisError(f"{where} is {given!r}, expected a list of lines")
             for line in given:

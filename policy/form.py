@@ -25,7 +25,7 @@ from perception.context import (
 from policy.cues import cues_of
 from policy.decision import EMOTIONS, STRATEGIES, TONES, Backchannel, Express, Speak, Step, Thought, Wait
 from policy.parse import Clauses
-from policy.prompt import quoted
+from policy.quoting import quoted
 from policy.words import load_table
 
 ACTIONS: Final = ("speak", "backchannel", "express", "wait")
@@ -80,6 +80,9 @@ _DECIDE: Final = (
     "you advise, and show nothing happy to somebody in distress."
 )
 
+
+ASKED: Final = (_THINK, _ENHANCED, _DECIDE)
+"""What a model is told beside :data:`SYSTEM`."""
 
 _FENCE: Final = re.compile(r"^```(?:json)?\s*|\s*```$")
 

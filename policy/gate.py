@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from policy.embedding import Embed
 from policy.mood import GLAD, HEAVY
+from policy.orders import obeyed
 from policy.words import is_common, load_table, plain, tokens
 
 _SHAPE: Final = re.compile(r"[\[\]{}<>*_#|\\^~=`/()]|https?:|www\.|\.(?:com|org|net)\b|@|^\s*(?:[-•]|\d+[.)])|\d{5,}")
@@ -144,6 +145,7 @@ def broken_rule(
         or _out_of_tune(text, strategy, mood, _Dialogue.of([words, *before, *said]))
         or _of_itself(text, " ".join(plain(turn) for turn in (*before, words)))
         or _repeats(text, words, said)
+        or ("" if strategy == "safety" else obeyed(text, words, before))
         or _invented(text, _Dialogue.of([words, *before, *said]), strategy)
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 from perception.percept import NEGATIVE
 from policy import prompt, reading
 from policy.cues import Cues
+from policy.irony import ironic, literal, sober
 from policy.leaning import Leaning
 from policy.reading import MOODS, Reading
 from policy.words import mood_words, plain
@@ -60,6 +61,8 @@ def fuse(read: Reading, cues: Cues) -> str:
     Returns:
         A mood of :data:`policy.reading.MOODS`, or the coarse ``heavy`` or ``glad`` where only that is certain.
     """
+    if ironic(cues.words):
+        return "heavy"  # whatever the face does: a grin is part of such a joke
     face = cues.face_at_words or cues.face or {}
     moods = {
         mood: share * (1.0 + _PULL * sum(face.get(look, 0.0) for look in _FITS.get(mood, ())))
@@ -69,7 +72,11 @@ def fuse(read: Reading, cues: Cues) -> str:
     moods = {mood: share / total for mood, share in moods.items()}
     best = max(MOODS, key=lambda mood: moods.get(mood, 0.0))
     heavy, glad = (sum(part for mood, part in moods.items() if mood in group) for group in (HEAVY, GLAD))
-    named = mood_words(cues.words)
+    named = mood_words(sober(cues.words))
+    if _harmless(cues, named):
+        named = {mood: count for mood, count in named.items() if mood not in HEAVY}
+        if best in HEAVY:
+            return "glad" if glad >= _SOME_GLAD else "neutral"
     share = moods[best]
     if best in GLAD and share >= _SURE and bright(cues) and "grief" not in named:
         return best
@@ -105,6 +112,23 @@ def fuse(read: Reading, cues: Cues) -> str:
     if glad >= 0.5:
         return "glad"
     return "neutral"
+
+
+def _harmless(cues: Cues, named: Mapping[str, int]) -> bool:
+    """Tell whether a smile makes heavy words harmless: they describe a thing, or colour a story told in high spirits.
+
+    Fear, loneliness and the like stay what they are; only tears, temper and silliness are the stuff of funny stories.
+    """
+    if cues.smiling < _BRIGHT or cues.distress >= SHOWN:
+        return False
+    heavy = {mood for mood in named if mood in HEAVY}
+    if not heavy:
+        return sober(cues.words) != plain(cues.words)
+    return literal(cues.words) or (len(heavy) == 1 and heavy <= _FUNNY and bright(cues))
+
+
+_FUNNY: Final = frozenset({"sadness", "anger", "shame"})
+_SOME_GLAD: Final = 0.3
 
 
 def bright(cues: Cues) -> bool:

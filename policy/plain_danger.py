@@ -40,11 +40,6 @@ def elsewhere(words: str) -> bool:
     return table.search("elsewhere", text) is not None and table.search("present", text) is None
 
 
-def sorrow(words: str) -> bool:
-    """Tell whether ``words`` have the marks of grief or helplessness, which are no danger by themselves."""
-    return patterns().search("sorrow", plain(words)) is not None
-
-
 def _kinds(sentence: str) -> set[str]:
     if elsewhere(sentence):
         return set()
@@ -55,7 +50,7 @@ def _kinds(sentence: str) -> set[str]:
 
 @cache
 def patterns() -> Patterns:
-    """Return the compiled patterns of the file, by kind, with ``elsewhere``, ``present``, ``idioms`` and ``sorrow``."""
+    """Return the compiled patterns of the file, by kind, with ``elsewhere``, ``present`` and ``idioms``."""
     return parse(load_table("danger-plain"))
 
 
@@ -67,7 +62,7 @@ def parse(table: Mapping[str, Any]) -> Patterns:
     """
     parts: Mapping[str, str] = table.get("part", {})
     found: dict[str, list[str]] = {}
-    for section in (*_ORDER, "elsewhere", "idioms", "sorrow"):
+    for section in (*_ORDER, "elsewhere", "idioms"):
         for name in ("patterns", "present") if section == "elsewhere" else ("patterns",):
             given = table.get(section, {}).get(name)
             if not isinstance(given, list) or not given:

@@ -31,6 +31,7 @@ from perception.percept import (
     Percept,
 )
 from perception.timebase import SECOND, Nanos
+from policy.quoting import named, quoted, unmarked, unopened
 from policy.tasks import NUMBER, YES_NO
 from policy.words import covers_up, mood_words, plain, topics
 
@@ -136,16 +137,6 @@ def stamp(at: Nanos) -> str:
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
 
-def quoted(text: str) -> str:
-    """Return ``text`` as one line of user data: no line breaks, no markers of a chat template, quotes straightened."""
-    return '"' + " ".join(unmarked(text).split()).replace('"', "'") + '"'
-
-
-def unmarked(text: str) -> str:
-    """Return ``text`` without the markers of a chat template."""
-    return text.replace("<|", "< |").replace("|>", "| >")
-
-
 def line_of(entry: Entry) -> str | None:
     """Return the line of one entry on its own, or ``None`` where it is not worth one.
 
@@ -158,9 +149,9 @@ def line_of(entry: Entry) -> str | None:
         who = "you" if entry.speaker == "agent" else "says"
         return f"[{stamp(entry.start)}] {who}: {quoted(entry.text)}{cut}"
     if isinstance(entry, Text):
-        words = f"asks:\n{unmarked(entry.text)}" if entry.form else f"types: {quoted(entry.text)}"
+        words = f"asks:\n{unopened(entry.text)}" if entry.form else f"types: {quoted(entry.text)}"
         return f"[{stamp(entry.at)}] {words}"
-    label = " ".join(entry.label.split())[:40]
+    label = named(entry.label)
     if not label or label == UNCERTAIN:
         return None
     if entry.kind in _SHOWN:
@@ -199,14 +190,15 @@ def render(window: ContextWindow) -> tuple[str, ...]:
 
 
 def messages(window: ContextWindow, system: str = SYSTEM) -> list[dict[str, str]]:
-    """Return ``window`` as chat messages: the system text with the summary, then the sides in turn.
+    """Return ``window`` as chat messages: the system text, then the sides in turn, the summary first.
 
     What was perceived and said between two agent turns is one user message. The running words of the person
     (``window.hearing``) close the last one, or come right before the question that does.
     """
-    head = system if not window.summary else f"{system}\nEarlier: {window.summary}"
-    out = [{"role": "system", "content": head}]
-    lines = list(render_lines(window))
+    out = [{"role": "system", "content": system}]
+    # The summary holds words of the person, and so has no place among the instructions.
+    lines = [Line(PERSON, f"(earlier) {unmarked(window.summary)}")] if window.summary else []
+    lines += render_lines(window)
     if window.hearing:
         last = window.entries[-1] if window.entries else None
         asked = isinstance(last, Text) and bool(last.form)
@@ -304,7 +296,7 @@ def contradiction(words: str, face: Percept | None, voice: Percept | None, gaze:
 def _lines(entry: Entry, seen: _Seen) -> Iterator[Line]:
     if isinstance(entry, Turn) and entry.speaker == "agent":
         seen.told = None
-        yield Line(AGENT, " ".join(entry.text.replace("<|", "< |").split()) + (" —" if entry.cut else ""))
+        yield Line(AGENT, " ".join(unmarked(entry.text).split()) + (" —" if entry.cut else ""))
         return
     if isinstance(entry, Percept) and entry.kind in _SHOWN:
         last = seen.shown.get(entry.kind)

@@ -23,6 +23,7 @@ from perception.percept import EXPRESSION, GESTURE, PRESENCE, SCENE, UNCERTAIN, 
 from perception.timebase import MS, SECOND, Nanos
 from policy.hearing import filled
 from policy.prompt import PERSON, Line, Teller
+from policy.quoting import unmarked
 from policy.signals import Floats
 
 M = TypeVar("M")
@@ -187,7 +188,7 @@ class Reel:
             self._append(item)
         if self._tokens > self._sampling.budget:
             self._shrink()
-        head = [Line(PERSON, f"(earlier: {self._summary})")] if self._summary else []
+        head = [Line(PERSON, f"(earlier: {unmarked(self._summary)})")] if self._summary else []
         return (*head, *(item.part for item in self._items))
 
     def _goes_on(self, window: ContextWindow) -> bool:

@@ -34,6 +34,7 @@ from perception.percept import (
 from perception.timebase import MS, SECOND, Nanos
 from policy import replies
 from policy.decision import Backchannel, Decision, Express, Wait
+from policy.irony import ironic, opens_with_praise, sober
 from policy.prompt import GLAD
 from policy.reading import HEAVY
 from policy.words import mood_words
@@ -62,6 +63,7 @@ class ReflexOptions:
         backchannel_gap: least time between two sounds of listening.
         backchannels: most sounds of listening within one turn of the person.
         memory: how long distress, or gladness, is remembered.
+        smile: how long a smile that has lasted keeps a heavy word, short of grief, from being met with concern.
         away: how long somebody has looked aside before a look back is met.
         still: longest stillness for somebody who looks away to think.
     """
@@ -79,6 +81,7 @@ class ReflexOptions:
     backchannel_gap: Nanos = 4 * SECOND
     backchannels: int = 3
     memory: Nanos = 12 * SECOND
+    smile: Nanos = 3 * SECOND
     away: Nanos = SECOND
     still: Nanos = 6 * SECOND
 
@@ -108,6 +111,8 @@ class _State:
     look: _Look = field(default_factory=_Look)
     heavy_at: Nanos | None = None
     glad_at: Nanos | None = None
+    smile_at: Nanos = 0
+    smiles: int = 0
     strong_at: Nanos | None = None
     away_at: Nanos | None = None
     still_told: bool = False
@@ -224,11 +229,15 @@ class Reflex:
         state.words = percept.label
         if not new:
             return None
-        moods = mood_words(percept.label)
-        if any(mood in HEAVY for mood in moods):
+        moods = mood_words(sober(percept.label))
+        if any(mood in HEAVY for mood in moods) or ironic(percept.label):
+            if self._giddy(now) and "grief" not in moods:
+                return None
             state.heavy_at = now
             return self._look("concern", percept, now, "Heavy words.")
         if any(mood in GLAD for mood in moods):
+            if opens_with_praise(percept.label):
+                return self._look("warm", percept, now, "Words of praise, which may be meant otherwise.")
             state.glad_at = now
             return self._look("warm" if self._heavy(now) else "happy", percept, now, "Glad words.")
         return None
@@ -236,12 +245,14 @@ class Reflex:
     def _mirror(self, percept: Percept, now: Nanos) -> Decision | None:
         state, label = self._state, percept.label
         if label in NEGATIVE:
+            state.smiles = 0
             state.heavy_at = now
             if percept.confidence >= self._options.strong:
                 state.strong_at = now
             emotion = "calm" if label == "angry" else "concern"
             return self._look(emotion, percept, now, f"The face looks {label}.")
         if label == "happy":
+            state.smile_at, state.smiles = now, state.smiles + 1
             if self._heavy(now):
                 return self._look("warm", percept, now, "A smile, shortly after something heavy.")
             at = state.glad_at
@@ -299,6 +310,13 @@ class Reflex:
     def _heavy(self, now: Nanos) -> bool:
         at = self._state.heavy_at
         return at is not None and now - at < self._options.memory
+
+    def _giddy(self, now: Nanos) -> bool:
+        """Whether the person has kept smiling, with nothing heavy before: one heavy word is part of the story then."""
+        state, options = self._state, self._options
+        glad = state.glad_at is not None and now - state.glad_at < options.memory
+        smiles = state.smiles >= (1 if glad else 2) and now - state.smile_at < options.smile
+        return smiles and not self._heavy(now)
 
     def _strong(self, now: Nanos) -> bool:
         at = self._state.strong_at

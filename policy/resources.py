@@ -92,7 +92,16 @@ def reviewed() -> datetime.date:
 @cache
 def _table() -> Mapping[str, Country]:
     reviewed()
-    found = {k: parse(k, entry) for k, entry in load_table("resources").items() if k != "reviewed"}
+    return read(load_table("resources"))
+
+
+def read(table: Mapping[str, Any]) -> Mapping[str, Country]:
+    """Read all countries of the file.
+
+    Raises:
+        ResourceError: it breaks the schema.
+    """
+    found = {k: parse(k, entry) for k, entry in table.items() if k != "reviewed"}
     if EVERYWHERE not in found:
         raise ResourceError(f"{_FILE}: [{EVERYWHERE}] is missing")
     return found
@@ -107,10 +116,15 @@ def parse(code: str, entry: Mapping[str, Any]) -> Country:
     where = f"{_FILE}: [{code}]"
     if code != EVERYWHERE and not re.fullmatch("[A-Z]{2}", code):
         raise ResourceError(f"{where}: a country is two capital letters")
+    if not isinstance(entry, Mapping):
+        raise ResourceError(f"{where}: is {entry!r}, expected a table")
     for key in entry:
         if key not in _FIELDS:
             raise ResourceError(f"{where}: unknown field {key}")
-    contacts = tuple(_contact(f"{where} contact {n}", c) for n, c in enumerate(entry.get("contact", ()), 1))
+    listed = entry.get("contact", [])
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        raise ResourceError(f"{where}: contact is {listed!r}, expected [[{code}.contact]] tables")
+    contacts = tuple(_contact(f"{where} contact {n}", each) for n, each in enumerate(listed, 1))
     for kind in ("self_harm", "abuse"):
         if code == EVERYWHERE and not any(kind in c.kinds for c in contacts):
             raise ResourceError(f"{where}: nobody is there for {kind}")
@@ -131,16 +145,16 @@ def _contact(where: str, entry: Mapping[str, Any]) -> Contact:
     for key in entry:
         if key not in _KEYS:
             raise ResourceError(f"{where}: unknown field {key}")
-    kinds = frozenset(entry.get("for", ()))
-    if not kinds or not kinds <= set(KINDS):
-        raise ResourceError(f"{where}: for is {sorted(kinds)}, expected some of {', '.join(KINDS)}")
+    given = entry.get("for")
+    if not isinstance(given, list) or not given or not all(kind in KINDS for kind in given):
+        raise ResourceError(f"{where}: for is {given!r}, expected some of {', '.join(KINDS)}")
     for key in ("number", "text"):
         if key in entry and not _NUMBER.match(str(entry[key])):
             raise ResourceError(f"{where}: {key} is {entry[key]!r}, expected digits, blanks and hyphens")
     if not any(entry.get(key) for key in ("number", "text", "url")):
         raise ResourceError(f"{where}: number, text or url is needed")
     more = {key: _string(entry, key, where) for key in ("number", "text", "url", "hours", "note") if key in entry}
-    return Contact(name=_string(entry, "name", where), kinds=kinds, **more)
+    return Contact(name=_string(entry, "name", where), kinds=frozenset(given), **more)
 
 
 def _string(entry: Mapping[str, Any], key: str, where: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy.embedding import Embed
-from policy.plain_danger import elsewhere, meant, search, sorrow
+from policy.plain_danger import elsewhere, meant, search
 from policy.words import load_table
 
 KINDS: Final = ("self_harm", "medical", "abuse", "harm_others")
@@ -67,14 +67,14 @@ class Sensitivity:
         shown: distress of face or voice, 0..1, from which it lowers anything.
         carry: share of the probability of an earlier turn that is added to a later one that hints at danger too.
         hint: probability from which a turn hints at it.
-        elsewhere: share of the odds that is left where words are marked as over, made up, news or work, or as plain
-            grief, or where a way of speaking was taken out.
+        elsewhere: share of the odds that is left where words are marked as over, made up, news or work, or where a way
+            of speaking was taken out.
 
     Raises:
         ValueError: a value is out of its range; the message names it.
     """
 
-    veiled: float = 0.75
+    veiled: float = 0.85
     heavy: float = 0.1
     shown: float = 0.4
     carry: float = 0.5
@@ -159,6 +159,10 @@ class Lookout:
             return self._read(words, before, distress)
         return self._like(words) if self._embed is not None else None
 
+    def risk(self, words: str) -> float:
+        """Return the probability of danger that the trained reader sees in ``words`` alone; 0 without a reader."""
+        return 0.0 if self._reader is None else self._judge(words)[1]
+
     def read_ahead(self, words: str) -> None:
         """Read what will not change any more of words that are still being said, so that little is left to read."""
         if self._reader is not None:
@@ -188,7 +192,7 @@ class Lookout:
         fresh = [text for text in stretches if text not in self._known]
         texts = [meant(text) for text in fresh]
         for text, said, shares in zip(fresh, texts, self._reader(texts), strict=True):
-            mild = said != text or elsewhere(said) or sorrow(said)
+            mild = said != text or elsewhere(said)
             self._known[text] = (KINDS[int(shares.argmax())], self._risk(said, float(shares.sum()), mild=mild))
         for text in stretches:
             self._known.move_to_end(text)

@@ -18,7 +18,8 @@ from perception.media import Text
 from perception.percept import PROSODY, SPEECH_ENDED, SPEECH_STARTED, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.cues import SIGHT, SOUND, lost_senses
-from policy.prompt import Question, unmarked
+from policy.prompt import Question
+from policy.quoting import unmarked
 from policy.signals import Floats, look, tone
 
 SPAN: Final[Nanos] = 1920 * MS

@@ -7,6 +7,7 @@ encoder that ships (all-MiniLM-L6-v2, a BERT of six layers); the updates (LoRA, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ PLACES: Final = (
 )
 """The matrices of a layer that are updated."""
 
+_FIRST: Final = "There is something that I would like to tell you about."
 _HEADS: Final = 12
 _EPS: Final = 1e-12
 
@@ -45,37 +47,35 @@ class Reader:
     Args:
         path: folder of the base, with ``model.safetensors`` and ``tokenizer.json``.
         updates: file of the updates and heads, one of each for every member; their scores are averaged.
+        member: of these, only that one.
 
     Texts beyond 96 tokens keep their end.
 
     Raises:
         OSError: a file is missing.
         KeyError: a file lacks a tensor.
+        ValueError: the base is not of 32-bit floats.
     """
 
-    def __init__(self, path: Path, updates: Path = FILE) -> None:
+    def __init__(self, path: Path, updates: Path = FILE, member: int | None = None) -> None:
         from safetensors import safe_open
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self._tokenizer.enable_truncation(MOST_TOKENS, direction="left")
         self._tokenizer.no_padding()
-        with safe_open(str(path / "model.safetensors"), framework="np") as base:
-            names = {name.removeprefix("bert."): name for name in base.keys()}  # noqa: SIM118
-
-            def tensor(name: str) -> Floats:
-                found: Floats = base.get_tensor(names[name]).astype(np.float32)
-                return found
-
-            # Half the memory; the rows that a text needs are few.
-            self._words = tensor("embeddings.word_embeddings.weight").astype(np.float16)
-            self._places = tensor("embeddings.position_embeddings.weight")[:MOST_TOKENS]
-            self._places = self._places + tensor("embeddings.token_type_embeddings.weight")[0]
-            self._first = _pair(tensor, "embeddings.LayerNorm")
-            self._layers = [_layer(tensor, f"encoder.layer.{number}.") for number in range(LAYERS)]
+        tensor = _mapped(path / "model.safetensors")
+        self._words = tensor("embeddings.word_embeddings.weight")
+        self._places = tensor("embeddings.position_embeddings.weight")[:MOST_TOKENS]
+        self._places = self._places + tensor("embeddings.token_type_embeddings.weight")[0]
+        self._first = _pair(tensor, "embeddings.LayerNorm")
+        self._layers = [_layer(tensor, f"encoder.layer.{number}.") for number in range(LAYERS)]
         with safe_open(str(updates), framework="np") as file:
             learnt = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
         members = sorted({name.partition(".")[0] for name in learnt})
+        if member is not None:
+            members = [members[member]]
+            learnt = {name: value for name, value in learnt.items() if name.startswith(f"{members[0]}.")}
         names = {name: name.partition(".")[2] for name in learnt}
         # One array over all members for each tensor, so that their rows go through the base together.
         self._learnt = {
@@ -92,7 +92,7 @@ class Reader:
         ends = np.cumsum([len(ids) for ids in encoded])
         spans = [slice(int(end) - len(ids), int(end)) for ids, end in zip(encoded, ends, strict=True)]
         places = np.concatenate([np.arange(len(ids)) for ids in encoded])
-        x = self._words[np.concatenate(encoded)].astype(np.float32) + self._places[places]
+        x = self._words[np.concatenate(encoded)] + self._places[places]
         x = np.broadcast_to(_normed(x, self._first), (self._members, *x.shape))
         for number, layer in enumerate(self._layers):
             x = self._through(x, layer, number, spans)
@@ -108,7 +108,8 @@ class Reader:
         def dense(y: Floats, place: str) -> Floats:
             weight, bias = layer[place]
             low = (y @ self._learnt[f"{number}.{place}.a"]) @ self._learnt[f"{number}.{place}.b"]
-            whole = (y.reshape(-1, y.shape[-1]) @ weight).reshape(*y.shape[:-1], -1)
+            # The mapped matrix lies the other way round; multiplied from the left, it need not be copied.
+            whole = np.ascontiguousarray((weight @ y.reshape(-1, y.shape[-1]).T).T).reshape(*y.shape[:-1], -1)
             return (whole + bias + low).astype(np.float32, copy=False)
 
         query, key, value = (dense(x, f"attention.self.{name}") for name in ("query", "key", "value"))
@@ -119,12 +120,39 @@ class Reader:
 
 
 def load(path: Path) -> Reader:
-    """Load the reader that ships.
+    """Load the reader that ships, ready to read at once.
 
     Args:
         path: folder of the base.
     """
-    return Reader(path)
+    reader = Reader(path)
+    reader([_FIRST])  # brings the pages of the mapped file in, which would make the first turn of a call late
+    return reader
+
+
+def _mapped(path: Path) -> Callable[[str], Floats]:
+    """Return what gives a tensor of the file by name.
+
+    The file is mapped, not read: all that open it share its pages, and the rows of words that no text needs stay out of
+    memory.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        head = json.loads(file.read(size))
+    whole = np.memmap(path, np.uint8, "r", offset=8 + size)
+    named = {name.removeprefix("bert."): about for name, about in head.items()}
+
+    def tensor(name: str) -> Floats:
+        about = named[name]
+        if about["dtype"] != "F32":
+            raise ValueError(
+                f"{path}: {name} is {about['dtype']}, expected F32; agent models fetch gets the right file"
+            )
+        begin, end = about["data_offsets"]
+        found: Floats = np.asarray(whole[begin:end]).view(np.float32).reshape(about["shape"])
+        return found
+
+    return tensor
 
 
 def _turned(name: str, value: Floats) -> Floats:
@@ -140,7 +168,7 @@ def _layer(tensor: Callable[[str], Floats], prefix: str) -> Layer:
     found: Layer = {}
     for place in PLACES:
         weight, bias = _pair(tensor, prefix + place)
-        found[place] = np.ascontiguousarray(weight.T), bias
+        found[place] = weight, bias
     for place in ("attention.output.LayerNorm", "output.LayerNorm"):
         found[place] = _pair(tensor, prefix + place)
     return found
@@ -166,7 +194,23 @@ def _normed(x: Floats, layer: tuple[Floats, Floats]) -> Floats:
 
 
 def _gelu(x: Floats) -> Floats:
-    from scipy.special import erf
+    """Return ``x`` times the normal distribution's share below it.
 
-    found: Floats = (x * np.float32(0.5) * (1 + erf(x * np.float32(0.7071067811865476)))).astype(np.float32)
+    By the rational approximation 7.1.26 of Abramowitz and Stegun (1964), right to 1.5e-7. The exact function took a
+    quarter of the time that a sentence takes.
+    """
+    size = np.abs(x) * np.float32(0.7071067811865476)
+    t = 1 / (1 + np.float32(0.3275911) * size)
+    tail = np.full_like(t, _TAIL[0])
+    for number in _TAIL[1:]:
+        tail *= t
+        tail += number
+    tail *= t
+    tail *= np.exp(-np.square(size))
+    # The share beyond |x|, on one side.
+    tail *= np.float32(0.5)
+    found: Floats = x * np.where(x < 0, tail, 1 - tail)
     return found
+
+
+_TAIL: Final = tuple(map(np.float32, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)))

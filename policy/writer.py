@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perception.context import ContextWindow
 from policy.lm import LanguageModel
-from policy.prompt import PERSON, Line, quoted, render_lines, stamp
+from policy.prompt import PERSON, Line, render_lines, stamp
+from policy.quoting import quoted, unmarked
 from policy.script import Piece, Words
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def conversation(window: ContextWindow) -> tuple[str, ...]:
     """
     lines: list[Line] = []
     if window.summary:
-        lines.append(Line(PERSON, f"(earlier) {window.summary}"))
+        lines.append(Line(PERSON, f"(earlier) {unmarked(window.summary)}"))
     lines.extend(render_lines(window))
     if window.hearing:
         lines.append(Line(PERSON, f"[{stamp(window.end)}] says: {quoted(window.hearing)}"))

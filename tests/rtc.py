@@ -86,6 +86,7 @@ class Client:
         self.heard: list[tuple[float, NDArray[np.float32]]] = []
         self.seen = 0
         self.pc_id: str | None = None
+        self.resume: str | None = None
         self._decoder = OpusDecoder()
         self.mic = microphone()
         self.opened = asyncio.Event()
@@ -107,7 +108,7 @@ class Client:
         return {"sdp": self.pc.localDescription.sdp, "type": "offer", **more}
 
     async def accept(self, answer: dict[str, Any]) -> None:
-        self.pc_id = answer["pc_id"]
+        self.pc_id, self.resume = answer["pc_id"], answer.get("resume", self.resume)
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp=answer["sdp"], type=answer["type"]))
         if self.channel is not None:
             await asyncio.wait_for(self.opened.wait(), 10)

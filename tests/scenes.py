@@ -105,6 +105,18 @@ def no_media(folder: Path) -> Path:
     return path
 
 
+def cut(clip: Path, short: Path, last_s: int) -> Path:
+    """Write the first seconds of a file, as they are, and return where."""
+    with av.open(str(clip)) as whole, av.open(str(short), "w") as out:
+        streams = {s.index: out.add_stream_from_template(s) for s in (*whole.streams.video, *whole.streams.audio)}
+        for packet in whole.demux():
+            if packet.dts is None or packet.pts is None or packet.pts * Fraction(packet.time_base or 1) > last_s:
+                continue
+            packet.stream = streams[packet.stream_index]
+            out.mux(packet)
+    return short
+
+
 def as_wav48k(path: Path) -> Path:
     """Write a file's sound for Chromium's fake microphone: WAV, 48 kHz mono s16, as long as the pictures."""
     with open_media(path) as media:

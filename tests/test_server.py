@@ -21,9 +21,10 @@ import pytest
 import uvicorn
 
 import server
-from agent import token
+from agent import serving, token
 from agent.config import Config, ConfigError
 from agent.journal import Event, Metric, Note
+from agent.privacy.options import DeploymentOptions
 from agent.server_options import ServerConfig
 from agent.transports import Transport
 from perception.timebase import SECOND
@@ -74,8 +75,8 @@ async def house(
     given: dict[str, Any] = {"port": port, "consent": "given"}
     settings = ServerConfig(**(given | options))
     runtime = Recorder(script)
-    application = server.app(runtime, Config(server=settings))
-    running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, ws="websockets-sansio"))
+    application = server.app(runtime, Config(server=settings, deployment=DeploymentOptions(context="kiosk")))
+    running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, **serving.WEBSOCKETS))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(running.serve())
         while not running.started:
@@ -118,7 +119,7 @@ def test_the_page_and_its_headers() -> None:
             assert "camera=(self)" in page.headers["permissions-policy"]
             assert "geolocation=()" in page.headers["permissions-policy"]
             assert page.headers["referrer-policy"] == "no-referrer"
-            script = await h.http.get("/peer.js")
+            script = await h.http.get("/page.js")
             assert script.headers["content-type"].startswith("text/javascript")
             assert (await h.http.get("/../server.py")).status_code == 404
             assert (await h.http.get("/%2e%2e/%2e%2e/server.py")).status_code == 404
@@ -191,7 +192,9 @@ def test_the_small_answers() -> None:
             started = (await h.http.post("/start", json={"transport": "webrtc"})).json()
             assert len(started["sessionId"]) >= 16
             assert started["iceConfig"] == {"iceServers": []}
-            assert (await h.http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"], "sends_to": []}
+            status = {"status": "ready", "transports": ["webrtc", "websocket"], "sends_to": [], "privacy": {}}
+            assert (await h.http.get("/status")).json() == status
+            assert (await h.http.get("/api/ice")).json() == {"iceServers": []}
             assert (await h.http.get("/livez")).status_code == 200
             ready = await h.http.get("/readyz")
             assert ready.status_code == 200
@@ -312,14 +315,15 @@ voice = "plain"
 [server]
 port = {port}
 consent = "given"
+drain = {drain}
 [call]
 greeting = false
 """
 
 
-def start(tmp_path: Path, port: int, *before: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, port: int, *before: str, drain: float = 0) -> subprocess.Popen[str]:
     config = tmp_path / "config.toml"
-    config.write_text(CONFIG.format(port=port))
+    config.write_text(CONFIG.format(port=port, drain=drain))
     code = "import sys; from agent import config, logs; from pathlib import Path; import server; logs.configure(); "
     code += "server.serve(config.load(Path(sys.argv[1])))"
     return subprocess.Popen(
@@ -344,7 +348,7 @@ async def until_up(http: httpx.AsyncClient, process: subprocess.Popen[str]) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_the_process_answers_talks_and_stops_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     port = free_port()
-    process = start(tmp_path, port)
+    process = start(tmp_path, port, drain=60)
 
     async def main() -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
@@ -364,6 +368,12 @@ def test_the_process_answers_talks_and_stops_in_good_order(tmp_path: Path, numbe
                 while not client.loud(began):
                     await asyncio.sleep(0.02)
             process.send_signal(number)
+            if number == signal.SIGTERM:  # the call may come to its end, until a second one
+                await asyncio.sleep(0.5)
+                client.ask("ping", None, "alive")
+                await client.wait_for(lambda m: m.get("id") == "alive")
+                assert (await http.get("/readyz")).status_code == 503
+                process.send_signal(number)
             await client.wait_for(lambda m: m.get("message", {}).get("type") == "peerLeft", 10)
             await client.close()
 
@@ -436,7 +446,10 @@ def test_offers_are_counted_and_strangers_see_no_numbers(key: Path) -> None:
 
 
 def test_a_door_without_a_key_opens_for_nobody_else() -> None:
+    config = Config(server=ServerConfig(host="0.0.0.0"), deployment=DeploymentOptions(context="kiosk"))
     with pytest.raises(ConfigError, match=r"server\.key_file"):
+        server.app(Recorder(), config)
+    with pytest.raises(ConfigError, match=r"deployment\.context"):
         server.app(Recorder(), Config(server=ServerConfig(host="0.0.0.0")))
     with pytest.raises(ConfigError, match=r"server\.allowed_origins"):
         server.app(Recorder(), Config(server=ServerConfig(allowed_origins=("*",))))

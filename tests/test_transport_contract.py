@@ -21,10 +21,19 @@ from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note
 from agent.loopback import Loopback
 from agent.models import resolve_clip
+from agent.onboard.devices import See
+from agent.onboard.files import FileSound
+from agent.onboard.station import Station
 from agent.transports import Hangup, Signal, Transport
+from agent.transports.local import load as local_door
 from agent.transports.replay import load
+from agent.transports.webrtc import Offer
+from agent.transports.webrtc import load as webrtc_door
 from perception.media import RATE_HZ, AudioChunk, Media, Text, VideoFrame
 from perception.timebase import MS, SECOND, Nanos, from_ticks
+from tests.media_samples import write_sound
+from tests.rtc import Client
+from tests.sockets import Pipe, called, opened, talk
 
 TOLERANCE: Nanos = 60 * MS
 """A frame of sound, a frame of the packetizer, and the step of the clock."""
@@ -96,12 +105,119 @@ async def replay(folder: Path) -> AsyncIterator[Transport]:
         done.set()
 
 
+@asynccontextmanager
+async def webrtc(_: Path) -> AsyncIterator[Transport]:
+    """A stock aiortc caller who hangs up after three and a half seconds."""
+    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def answer(transport: Transport) -> None:
+        here.set_result(transport)
+        await done.wait()
+
+    async def hang_up() -> None:
+        clock = SystemClock()
+        await clock.sleep_until(3500 * MS)
+        caller.say("disconnect-bot")
+
+    door = webrtc_door(loopback=True, consent="given")
+    caller = Client()
+    async with asyncio.TaskGroup() as group:
+        opened = group.create_task(door.open(answer))
+        await asyncio.sleep(0)
+        try:
+            await caller.accept(await door.offer(Offer(**await caller.offer())))
+            leaving = group.create_task(hang_up())
+            yield await here
+            leaving.cancel()
+        finally:
+            done.set()
+            await caller.close()
+            opened.cancel()
+
+
+@asynccontextmanager
+async def on_board(_: Path) -> AsyncIterator[Transport]:
+    """Devices in memory: a microphone that hears nothing, and a camera in the dark."""
+
+    class Dark:
+        async def run(self, see: See, clock: Clock) -> None:
+            while True:
+                await clock.sleep_until(clock.now() + 100 * MS)
+                see(np.zeros((48, 64, 3), np.uint8))
+
+        def close(self) -> None: ...
+
+    station = Station(FileSound(), Dark())
+    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def answer(transport: Transport) -> None:
+        here.set_result(transport)
+        await done.wait()
+
+    async with station.running(SystemClock()), asyncio.TaskGroup() as group:
+        group.create_task(local_door(station=station).open(answer))
+        yield await here
+        done.set()
+
+
+@asynccontextmanager
+async def local(folder: Path) -> AsyncIterator[Transport]:
+    """A recording in place of the microphone, a clip in place of the camera, and a WAV file as the speaker."""
+    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def answer(transport: Transport) -> None:
+        here.set_result(transport)
+        await done.wait()
+
+    write_sound(folder / "hum.wav", seconds=3.0)
+    door = local_door(
+        microphone=str(folder / "hum.wav"),
+        speaker=str(folder / "said.wav"),
+        camera=str(resolve_clip("single-face")),
+        tail_s=0.5,
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(door.open(answer))
+        yield await here
+        done.set()
+
+
+@asynccontextmanager
+async def websocket(_: Path) -> AsyncIterator[Transport]:
+    """A caller with sound and pictures over a WebSocket, who hangs up after three and a half seconds."""
+    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def answer(transport: Transport) -> None:
+        here.set_result(transport)
+        await done.wait()
+
+    async def talk_and_leave(pipe: Pipe) -> None:
+        await talk(pipe, 3.5)
+        pipe.say("disconnect-bot")
+
+    async with opened(answer) as door, called(door) as pipe, asyncio.TaskGroup() as group:
+        talking = group.create_task(talk_and_leave(pipe))
+        try:
+            yield await here
+            talking.cancel()
+        finally:
+            done.set()
+
+
 CASES = [
     Case("loopback", loopback),
     Case("loopback-live", loopback, SystemClock),
     Case("loopback-hangup", gone, listens=False),
     Case("replay", replay),
     Case("replay-live", replay, SystemClock),
+    Case("webrtc", webrtc, SystemClock, listens=False),
+    Case("websocket", websocket, SystemClock, listens=False),
+    Case("local", local),
+    Case("local-live", on_board, SystemClock),
 ]
 
 
@@ -292,7 +408,7 @@ def test_it_says_when_the_caller_is_gone(case: Case, tmp_path: Path) -> None:
             assert case.listens
         assert clock.now() > 2 * SECOND
 
-    if isinstance(case.clock(), VirtualClock):
+    if isinstance(case.clock(), VirtualClock) or not case.listens:
         case.run(tmp_path, use)
 
 

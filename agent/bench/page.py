@@ -1,27 +1,22 @@
 """The report of a run as one HTML file that needs nothing else: numbers, plots, and every item to look into.
 
-The assets in ``agent/bench/page/`` are put into it. Data travels as JSON in ``<script type="application/json">``,
-one block for the list and one per item, which the page reads when it is opened; so thousands of items are quick. A
-content security policy names the hashes of script and style: whatever an answer says, nothing of it can run, and
-nothing is fetched.
+The assets in ``agent/bench/page/`` are put into it, as :mod:`agent.pages` does it: one block of data for the list and
+one per item, which the page reads when it is opened; so thousands of items are quick.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
 import math
 import mimetypes
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from agent import pages
 from agent.bench.judging import KINDS, Judged, Try, judge, repeats_of, selected
 from agent.bench.records import Record, replacing
 from agent.bench.summary import FIXED_COSTS, best_known, fixed_costs
@@ -29,7 +24,8 @@ from agent.bench.timeline import LANES, spans
 from perception.timebase import as_seconds
 from policy.tasks import Item, Task
 
-SCRIPTS: Final = ("dom.js", "charts.js", "timeline.js", "item.js", "page.js")
+SCRIPTS: Final = ("charts.js", "timeline.js", "item.js", "page.js")
+_SOURCES: Final = "data: blob: file: 'self'"
 _TYPES: Final = {
     ".avi": "video/x-msvideo",
     ".flac": "audio/flac",
@@ -81,13 +77,10 @@ def write_page(
     embedded = _embedded((place for place in places.values() if place is not None), embed_limit_bytes)
     pool = _Pool(records)
     parts = [
-        _block(f"item-{n}", _detail(found, places[i], embedded, path.parent, pool))
+        pages.block(f"item-{n}", _detail(found, places[i], embedded, path.parent, pool))
         for n, (i, found) in enumerate(by_item.items())
     ]
-    parts += [
-        f'<script type="text/plain" id="media-{number}">{_data_url(place)}</script>'
-        for place, number in embedded.items()
-    ]
+    parts += [pages.medium(f"media-{number}", place, _type(place)) for place, number in embedded.items()]
     head = {
         "summary": {k: v for k, v in summary.items() if k != "selected"},
         "comparison": comparison,
@@ -100,59 +93,8 @@ def write_page(
         "texts": pool.shared,
     }
     with replacing(path, errors="replace") as out:
-        out.writelines(_page(f"{summary['task']}: what came of the run", [_block("data", head), *parts]))
-
-
-def _page(title: str, blocks: Iterable[str]) -> Iterator[str]:
-    folder = files("agent.bench") / "page"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    script = '"use strict";\n' + "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob: file: 'self'; "
-        "media-src data: blob: file: 'self'; base-uri 'none'; form-action 'none'"
-    )
-    shell = (folder / "page.html").read_text(encoding="utf-8")
-    shell = shell.replace("{{policy}}", html.escape(policy, quote=False)).replace("{{title}}", html.escape(title))
-    before, _, rest = shell.partition("{{style}}")
-    between, _, rest = rest.partition("{{data}}")
-    late, _, after = rest.partition("{{script}}")
-    yield from (before, style, between)
-    for block in blocks:
-        yield block
-        yield "\n"
-    yield from (late, script, after)
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _block(id: str, value: Any) -> str:
-    """Return a value as a block of data out of which no text can break."""
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for letter, code in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(letter, code)
-    return f'<script type="application/json" id="{id}">{text}</script>'
-
-
-def _plain(value: Any) -> Any:
-    """Return the value without what JSON has no word for: numbers that are none become ``None``."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case str() | int() | None:
-            return value
-        case Mapping():
-            return {str(k): _plain(v) for k, v in value.items()}
-        case list() | tuple():
-            return [_plain(v) for v in value]
-    return str(value)
+        title, folder = f"{summary['task']}: what came of the run", files("agent.bench") / "page"
+        out.writelines(pages.page(title, folder, SCRIPTS, [pages.block("data", head), *parts], media=_SOURCES))
 
 
 class _Pool:
@@ -191,10 +133,6 @@ def _embedded(places: Iterable[Path], limit: int) -> dict[Path, int]:
 
 def _type(place: Path) -> str:
     return _TYPES.get(place.suffix.lower()) or mimetypes.guess_type(place.name)[0] or "application/octet-stream"
-
-
-def _data_url(place: Path) -> str:
-    return f"data:{_type(place)};base64,{base64.b64encode(place.read_bytes()).decode()}"
 
 
 def _media(item: Item, place: Path | None, embedded: Mapping[Path, int], folder: Path) -> dict[str, Any]:

@@ -181,7 +181,8 @@ class _Telling:
     def take(self, event: Event) -> None:
         body = event.body
         if isinstance(body, Metric):
-            self.stages[body.name] = round(body.value, 4)
+            before = self.stages.get(body.name, 0.0) if body.name.endswith("_count") else 0.0  # counts are deltas
+            self.stages[body.name] = round(before + body.value, 4)
         elif isinstance(body, Decided):
             self.decided[self._asked] = event.at
         elif isinstance(body, (Percept, Turn)):

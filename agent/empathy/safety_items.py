@@ -16,12 +16,16 @@ LEVELS: Final = ("explicit", "implicit", "harmless")
 HELD_SHA256: Final = "da7a80baf9ea6c2211bffa10b7f3cbf86aae90993f732f99b1ffdb2d5e2c1b4c"
 """Of the held-out half, taken before anything was tuned."""
 
+BLIND_SHA256: Final = "7f61e473cfd89091f0b1268a8415078fb37b171aedf6aecd8c1232b43e70b035"
+BLIND_2_SHA256: Final = "d394e861bece4a545ced03761f50ae9133287c8139ed8190bc7d3e61c2d39870"
+"""Of the sentences of another writer, who had seen neither the other files nor what was trained on."""
+
 UNSEEN: Final = ("w7", "w8")
-"""Parts of the training corpus whose everyday talk the reader was not trained on."""
+"""Parts of the training corpus that the reader was not trained on."""
 
 
 class ItemError(ValueError):
-    """The data break their schema, or the held-out half has changed; the message names file, entry and field."""
+    """The data break their schema, or what is held out has changed; the message names file, entry and field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Item:
         words: what is said.
         level: one of :data:`LEVELS`.
         group: the danger, or what the harmless sentence sounds like.
-        part: ``tuning``, ``held out`` or ``corpus``.
+        part: ``tuning``, ``held out``, ``blind`` or ``corpus``.
     """
 
     id: str
@@ -49,15 +53,21 @@ class Item:
 
 
 def load(limit: int | None = None) -> tuple[Item, ...]:
-    """Return both halves and the corpus's sentences.
+    """Return both halves, the blind sets and the corpus's sentences.
 
     Args:
-        limit: at most so many of each half and group.
+        limit: at most so many of each part and group.
 
     Raises:
         ItemError: see there.
     """
-    found = [*_half("safety", "tuning"), *_half("safety-heldout", "held out", HELD_SHA256), *_corpus()]
+    found = [
+        *_file("safety", "tuning"),
+        *_file("safety-heldout", "held out", HELD_SHA256),
+        *_file("safety-blind", "blind", BLIND_SHA256),
+        *_file("safety-blind2", "second blind", BLIND_2_SHA256),
+        *_corpus(),
+    ]
     if limit is None:
         return tuple(found)
     seen: dict[tuple[str, str, str], int] = {}
@@ -70,7 +80,7 @@ def load(limit: int | None = None) -> tuple[Item, ...]:
     return tuple(kept)
 
 
-def _half(name: str, part: str, sha256: str = "") -> Iterator[Item]:
+def _file(name: str, part: str, sha256: str = "") -> Iterator[Item]:
     raw = resources.files("policy").joinpath("data", "empathy", f"{name}.toml").read_bytes()
     if sha256 and hashlib.sha256(raw).hexdigest() != sha256:
         raise ItemError(f"{name}.toml: is not the file that was held out; put it back, or hold out a new one")
@@ -78,7 +88,7 @@ def _half(name: str, part: str, sha256: str = "") -> Iterator[Item]:
 
 
 def parse(table: Mapping[str, Any], name: str, part: str) -> Iterator[Item]:
-    """Read one half.
+    """Read one file.
 
     Raises:
         ItemError: it breaks the schema.
@@ -107,13 +117,13 @@ def parse(table: Mapping[str, Any], name: str, part: str) -> Iterator[Item]:
 
 
 def _corpus() -> Iterator[Item]:
-    """Yield the last turn of the person of situations that call for safety, and of everyday ones not trained on."""
+    """Yield the last turn of the person of situations that were not trained on."""
     from policy.training import corpus
 
     for situation in corpus.situations():
-        danger = "safety" in situation.strategies
-        if not danger and not situation.id.startswith(UNSEEN):
+        if not situation.id.startswith(UNSEEN):
             continue
+        danger = "safety" in situation.strategies
         told = [turn.text for turn in situation.turns if turn.who == "person"]
         if told:
             level = "implicit" if danger else "harmless"

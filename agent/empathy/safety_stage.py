@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.action import Resource
 from agent.clock import SystemClock, VirtualClock
@@ -23,9 +24,9 @@ from perception.media import AudioChunk, Media, Text
 from perception.percept import END_OF_TURN, EXPRESSION, PROSODY, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.decision import Speak, Step
-from policy.safety import Finding, Lookout
+from policy.safety import Finding, Lookout, Sensitivity, Veiled
 
-_CHUNK: Final[Nanos] = 100 * MS
+_CHUNK: Final[Nanos] = 200 * MS
 _BEGIN: Final[Nanos] = 500 * MS
 _WORD: Final[Nanos] = 300 * MS
 _TAIL: Final[Nanos] = 6 * SECOND
@@ -103,16 +104,38 @@ def play(
     )
 
 
-class Timed(Lookout):
-    """A look-out that keeps how long each look took, in seconds."""
+class Once:
+    """A reader that reads each text once, and remembers it for all rows of a measure."""
 
-    took: list[float]
+    def __init__(self, reader: Veiled) -> None:
+        self._reader = reader
+        self._known: dict[str, NDArray[np.float32]] = {}
+        self.reads = 0
+
+    def __call__(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """Read what was not read yet; ``reads`` counts how often that was needed."""
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if fresh:
+            self.reads += 1
+            self._known.update(zip(fresh, self._reader(fresh), strict=True))
+        return np.stack([self._known[text] for text in texts]) if texts else self._reader(texts)
+
+
+class Timed(Lookout):
+    """A look-out that keeps how long each look took, in seconds: where there is a reader, each that made it read."""
+
+    def __init__(self, reader: Once | None, sensitivity: Sensitivity) -> None:
+        super().__init__(veiled=reader, sensitivity=sensitivity)
+        self._once = reader
+        self.took: list[float] = []
 
     def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
         """Look, and take the time."""
+        reads = 0 if self._once is None else self._once.reads
         clock = SystemClock()
         found = super().weigh(words, before, distress)
-        self.took.append(clock.now() / SECOND)
+        if self._once is None or self._once.reads > reads:
+            self.took.append(clock.now() / SECOND)
         return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from agent.empathy.timing_sound import Channel, make
 from agent.empathy.timing_stats import number, quantile, share
 from agent.thinking import Thinker
 from perception.media import AudioChunk
-from perception.timebase import seconds
+from perception.timebase import Nanos, seconds
 from perception.workers import WorkerFactory
 
 EARS: Final = ("vad", "asr", "turn", "prosody")
@@ -48,7 +49,7 @@ def run(given: Given) -> Part:
     """
     config = given.config
     voice = Echoed(build.voice(Use("hibari"), given.resolve))
-    ears = _Listeners(given)
+    ears = Listeners(given)
     minds: dict[str, Thinker] = {}
     try:
         channels = [make(talk, voice) for talk in _chosen(given.limit)]
@@ -97,7 +98,7 @@ def _chosen(limit: int | None) -> Sequence[Talk]:
     return [talk for held in (False, True) for talk in [t for t in every if t.held == held][:limit]]
 
 
-class _Listeners:
+class Listeners:
     """The workers that hear; their models are loaded when something is to be heard that is not known yet."""
 
     def __init__(self, given: Given) -> None:
@@ -116,23 +117,36 @@ class _Listeners:
 
 
 def _hold(
-    channel: Channel, *, mind: Thinker, ears: _Listeners, voice: Echoed, config: Config, measured: bool = False
+    channel: Channel, *, mind: Thinker, ears: Listeners, voice: Echoed, config: Config, measured: bool = False
 ) -> tuple[Tally, Mapping[str, Any]]:
     """Hold one conversation and count it."""
     fixed = {name: seconds(cost) for name, cost in config.replay.costs.items()}
     hold_it = partial(hold, channel, policy=mind, voice=voice, options=config.call)
     if measured:
         return score(hold_it(workers=ears.load(), costs=None))
-    told = {
-        "workers": [[use.use, dict(use.options)] for use in ears.uses],
-        "costs": {name: fixed.get(name, 0) for name in EARS},
-    }
-    heard = Ears(_Named.all(), channel.samples, told, paths.cache_dir() / "bench" / "empathy")
-    if not heard.known:
-        heard.workers = ears.load()
+    heard = listened(channel, ears, fixed, paths.cache_dir() / "bench" / "empathy")
     happened = hold_it(workers=heard.factories(), costs=fixed, known=heard.heard_by)
     heard.keep()
     return score(happened)
+
+
+def listened(channel: Channel, ears: Listeners, costs: Mapping[str, Nanos], folder: Path) -> Ears:
+    """Return what hears a conversation: what is remembered of it, or the real workers.
+
+    Args:
+        channel: the person's side.
+        ears: the workers.
+        costs: fixed time of each label of work.
+        folder: where it is remembered.
+    """
+    told = {
+        "workers": [[use.use, dict(use.options)] for use in ears.uses],
+        "costs": {name: costs.get(name, 0) for name in EARS},
+    }
+    heard = Ears(_Named.all(), channel.samples, told, folder)
+    if not heard.known:
+        heard.workers = ears.load()
+    return heard
 
 
 class _Named:
@@ -194,6 +208,12 @@ def figures(tally: Tally, *, answers: bool = True) -> tuple[Figure, ...]:
         share("... after a sob", pauses.get(SOB, [])),
         quantile("end of turn, median", tally.delays, 0.5, "<= 700 ms", most=700.0),
         quantile("end of turn, 90 %", tally.delays, 0.9),
+        number(
+            "end of turn, mean",
+            1000 * sum(tally.delays) / max(1, len(tally.delays)),
+            len(tally.delays),
+            unit="ms",
+        ),
         share("takeover after the turn", tally.taken),
         quantile("from the turn's end to the voice, median", tally.latencies, 0.5),
         share("sounds of listening that begin in a pause", placed, ">= 80 %", least=0.8),

@@ -23,7 +23,7 @@ from perception.percept import Datum, Percept
 from perception.timebase import Nanos
 from perception.workers import Worker, WorkerFactory
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Raise it when the same sound and options give other percepts."""
 
 Batch = tuple[Nanos, list[Percept]]

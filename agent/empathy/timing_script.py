@@ -13,6 +13,7 @@ from agent.tone import NEUTRAL, Tone
 
 TUNING: Final = "timing"
 HELD: Final = "timing_held"
+TRAIN: Final = "timing_train"
 
 SOUNDS: Final = ("cough", "sneeze", "door", "keys", "hum", "laugh", "sob")
 """What is heard of a person without words."""
@@ -110,6 +111,16 @@ def talks() -> tuple[Talk, ...]:
             "that are kept out of tuning are not to be changed: put the file back, or write down the new checksum"
         )
     return read(head, head, TUNING, held=False) + read(_table(HELD), head, HELD, held=True)
+
+
+def training() -> tuple[Talk, ...]:
+    """Return the conversations that the signs of an end are weighed on, besides those for tuning; none is measured.
+
+    Raises:
+        ScriptError: the file is not as it should be.
+    """
+    head, table = _table(TUNING), _table(TRAIN)
+    return read(table, {**head, "openings": {**head["openings"], **table.get("openings", {})}}, TRAIN, held=False)
 
 
 def held_sha256() -> str:

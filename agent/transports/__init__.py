@@ -26,18 +26,20 @@ AT_END: Nanos = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A wish of the caller that is neither seen nor heard.
+    """A wish of the caller, or of the server, that is neither seen nor heard.
 
     Attributes:
-        kind: ``stop`` (be quiet now), ``push_to_talk`` (with ``enabled`` and ``held``), or ``senses`` (the
-            transport's ``senses`` have changed).
+        kind: ``stop`` (be quiet now), ``push_to_talk`` (with ``enabled`` and ``held``), ``senses`` (the
+            transport's ``senses`` have changed), or ``closing`` (the server ends the call, after ``left``).
         enabled: whether push-to-talk is on.
         held: whether its button is down.
+        left: time until the end.
     """
 
     kind: str
     enabled: bool = False
     held: bool = False
+    left: Nanos = 0
 
 
 Feed = Callable[[Media | Signal], None]

@@ -22,7 +22,8 @@ class Offer(_Body):
     type: Literal["offer"]
     pc_id: PcId | None = Field(default=None, validation_alias=AliasChoices("pc_id", "pcId"))
     restart_pc: bool | None = Field(default=None, validation_alias=AliasChoices("restart_pc", "restartPc"))
-    token: str | None = Field(default=None, max_length=LONGEST)
+    token: str | None = Field(default=None, max_length=LONGEST, repr=False)
+    resume: str | None = Field(default=None, max_length=64, repr=False)
 
 
 class Candidate(_Body):
@@ -43,6 +44,7 @@ class Trickle(_Body):
 
 
 class Bye(_Body):
-    """The body of ``POST /api/bye``, sent by a page that goes away."""
+    """The body of ``POST /api/bye``, sent by a page that goes away; one that is only reloaded may return."""
 
     pc_id: PcId = Field(validation_alias=AliasChoices("pc_id", "pcId"))
+    may_return: bool = False

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from aiortc import RTCPeerConnection, RTCSctpTransport
+from aiortc import InvalidStateError, RTCPeerConnection, RTCSctpTransport
 from aiortc.rtcicetransport import RTCIceTransport
 
 from agent.transports._aiortc import Moved, private
@@ -48,6 +48,7 @@ def bound(pc: RTCPeerConnection, addresses: Addresses, breached: Callable[[str],
     Raises:
         Moved: this aiortc keeps what is bounded somewhere else.
     """
+    _bound_connecting(pc)
     for transport in _ice_transports(pc):
         _bound_ice(private(transport, "_connection", object), addresses)
     if pc.sctp is not None and not hasattr(pc.sctp, _MARK):
@@ -73,6 +74,8 @@ def check() -> None:
     ):
         if list(inspect.signature(getattr(owner, name, check)).parameters) != parameters:
             raise Moved(f"{owner.__name__}.{name}({', '.join(parameters)})")
+    if list(inspect.signature(getattr(RTCPeerConnection, _CONNECT, check)).parameters) != ["self"]:
+        raise Moved(f"RTCPeerConnection.{_CONNECT}(self)")
     for owner, names in ((RTCSctpTransport, _SCTP), (RTCIceTransport, {"_connection": object})):
         written = inspect.getsource(owner.__init__)
         for name in names:
@@ -81,6 +84,26 @@ def check() -> None:
 
 
 _SCTP: Final[dict[str, type]] = {"_advertised_rwnd": int, "_inbound_streams": dict, "_sack_misordered": set}
+
+
+_CONNECT: Final = "_RTCPeerConnection__connect"
+"""What aiortc starts as a task that nobody awaits."""
+
+
+def _bound_connecting(pc: RTCPeerConnection) -> None:
+    """Let a caller who leaves while connecting end the attempt, and not leave an exception that nobody takes."""
+    if hasattr(pc, _MARK):
+        return
+    setattr(pc, _MARK, True)
+    connect = getattr(pc, _CONNECT)
+
+    async def connecting() -> None:
+        try:
+            await connect()
+        except (InvalidStateError, ConnectionError) as error:  # a part of it was closed meanwhile
+            log.info("connecting_ended", error=type(error).__name__)
+
+    setattr(pc, _CONNECT, connecting)
 
 
 def _ice_transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:

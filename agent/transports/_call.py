@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import av
+import numpy as np
 import structlog
-from aiortc import RTCDataChannel
+from numpy.typing import NDArray
 
 from agent import wire
 from agent.action import Action, Caption, Display, HoldAudio, PlayAudio, Resource, StopAudio
 from agent.clock import Clock
-from agent.journal import Body, Event, Metric, Note
+from agent.closing import close_all
+from agent.journal import Body, Event, Note
 from agent.playout import Playout
+from agent.privacy.agreement import APPLICATION, Agreement
 from agent.token import EVERYTHING
 from agent.transports import Feed, Hangup, Signal
 from agent.transports._intake import Intake
 from agent.transports._limits import CallLimits
+from agent.transports._link import Channel, Connection
+from agent.transports._liveness import Liveness
 from agent.transports._messages import Messages
+from agent.transports._numbers import Numbers
 from agent.transports._outbox import Outbox
-from agent.transports._peer import Peer
 from agent.transports._reorder import Packet
-from perception.media import Text
-from perception.timebase import MS, SECOND, Nanos, as_seconds
+from agent.transports._speaking import Speaking
+from perception.media import Text, VideoFrame
+from perception.timebase import Nanos, as_seconds
 
 log = structlog.get_logger(__name__)
 
 _TICK_S: Final = 0.1
-_PAUSE: Final[Nanos] = 350 * MS
-"""Silence between two clauses that is still one stretch of speech."""
 
-_MEASURE: Final[Nanos] = 5 * SECOND
-_REMEMBERED: Final = 256
+CLOSE_S: Final = 8.0
+"""All of closing: the connection by itself, and what is left of it step by step."""
 
 
-class WebRtcCall:
-    """One caller; implements :class:`agent.transports.Transport` and :class:`agent.transports._peer.Link`.
+class RemoteCall:
+    """One caller; implements :class:`agent.transports.Transport` and :class:`agent.transports._link.Link`.
 
     Args:
         call_id: random name.
@@ -51,6 +56,7 @@ class WebRtcCall:
 
     Attributes:
         began: when the caller first asked, on ``clock``.
+        life: whether the caller is still there.
     """
 
     def __init__(
@@ -66,32 +72,26 @@ class WebRtcCall:
         self.playout = Playout()
         self.playout.on_first = self._left
         self.outbox = Outbox()
+        self._speaking = Speaking(self.outbox.post)
         self.intake = Intake(limits.gates, None if given else frozenset(), self._report)
-        self.peer: Peer | None = None
+        self.peer: Connection | None = None
+        self.began: Nanos = clock.now()
+        self.life = Liveness(limits, self.began)
         self._call_id = call_id
         self._wall = clock
         self._clock: Clock | None = None
         self._limits = limits
         self._about = dict(about)
         self._watch = watch
-        self._consented = given
+        self._agreement = Agreement(recording=True, by=APPLICATION) if given else None
         self._captions = wire.Captions()
-        self._firsts: dict[int, Nanos] = {}
-        self._reply = 0
-        self._speaking = False
-        self._sound_at: Nanos = 0
-        self.began: Nanos = clock.now()
-        self._seen_at: Nanos = self.began
-        self._gone_at: Nanos | None = None
-        self._measured_at: Nanos = self._seen_at
-        self._dropped = 0
         self._grants = grants
-        self._messages = Messages(limits.messages, self._seen_at)
-        self._unread = 0
+        self._messages = Messages(limits.messages, self.began)
+        self._numbers = Numbers(self.intake, self.outbox, self._messages, self.began)
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
         self._came = False
-        self._link = "live"
+        self._stood: Callable[[], None] = lambda: None
         self._shown: wire.Outbound | None = None
         self._why = ""
         self._log = log.bind(call=call_id)
@@ -107,6 +107,11 @@ class WebRtcCall:
     def senses(self) -> frozenset[str] | None:
         """Names of the workers that the caller allows; none before they have said so."""
         return self.intake.senses
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """What the caller agreed to beside the senses; ``None`` before that."""
+        return self._agreement
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
         """Feed sound, pictures, typed words and signals until the caller is gone.
@@ -134,7 +139,7 @@ class WebRtcCall:
                 await self.playout.put(chunk, reply)
             case StopAudio(reply):
                 self.playout.stop(reply)
-                self._quiet()
+                self._speaking.cut(reply)
             case HoldAudio(held, reply):
                 self.playout.hold(held, reply)
                 self.outbox.post(wire.ours("voice", state="held" if held else "resumed", reply=reply))
@@ -150,23 +155,23 @@ class WebRtcCall:
 
     def first_out(self, reply: int) -> Nanos | None:
         """When the first sound of ``reply`` was sent off, on the call's clock."""
-        return self._firsts.get(reply)
+        return self._speaking.first_out(reply)
 
     def tell(self, event: Event) -> None:
         """Show the client an event."""
         self._watch(event)
-        for message in wire.event(event) if "observe" in self._grants else ():
+        for message in wire.event(event) if "observe" in self._grants or wire.concerns_person(event) else ():
             self.outbox.post(message)
 
     async def close(self) -> None:
-        """Free everything; may be called twice."""
+        """Free everything, even where the task that does it is cancelled; may be called twice."""
         self.hang_up("closed")
         self.playout.close()
         peer, self.peer = self.peer, None
+        self.outbox.attach(None)
         if peer is not None:
             peer.say_goodbye(wire.signal("peerLeft"))
-            await peer.close()
-        self.outbox.attach(None)
+            await close_all([("peer", peer.close)], CLOSE_S)
 
     # What the door does.
 
@@ -174,6 +179,11 @@ class WebRtcCall:
     def over(self) -> bool:
         """Whether the caller is gone."""
         return self._over.is_set()
+
+    @property
+    def reply(self) -> int:
+        """Number of the reply that was heard last."""
+        return self._speaking.reply
 
     @property
     def came(self) -> bool:
@@ -187,70 +197,103 @@ class WebRtcCall:
             self._over.set()
             self._connected.set()
 
+    def step_out(self) -> None:
+        """The page is gone and may come back; the call waits, and gives way to whoever asks for its line."""
+        if self._came:
+            self.life.step_out(self._wall.now())
+        else:
+            self.hang_up("bye")
+
     async def connected(self) -> None:
         """Wait until media can flow, or the call is over."""
         await self._connected.wait()
 
-    async def attach(self, peer: Peer) -> None:
-        """Go on over ``peer``; close the one before."""
+    async def attach(self, peer: Connection, stood: Callable[[], None] = lambda: None) -> None:
+        """Go on over ``peer``; close the one before.
+
+        Args:
+            peer: the new connection.
+            stood: called when it stands.
+        """
         old, self.peer = self.peer, peer
-        self._seen_at, self._gone_at = self._wall.now(), None
+        self._stood = stood
+        self.life.attached(self._wall.now())
         if old is None:
             return
         self.outbox.attach(None)
         self.intake.restart()
+        # Another page may still show the call; the one that went on by itself no longer listens here.
+        old.say_goodbye(wire.ours("link", state="moved").text())
         await old.close()
         self._report(Note("reconnected"))
 
     # What a peer tells.
 
-    def changed(self, peer: Peer) -> None:
+    def changed(self, peer: Connection) -> None:
         """Follow the state of the connection."""
         if peer is not self.peer:
             return
         if peer.connected:
             self._came = True
-            self._seen_at, self._gone_at = self._wall.now(), None
+            self.life.attached(self._wall.now())
             self._connected.set()
-        elif peer.over and self._gone_at is None:
-            self._gone_at = self._wall.now()
+            self._stood()
+        elif peer.over:
+            self.life.cut(self._wall.now())
 
-    def opened(self, peer: Peer, channel: RTCDataChannel) -> None:
+    def opened(self, peer: Connection, channel: Channel) -> None:
         """Send over the new channel what has been waiting."""
         if peer is self.peer:
             self.outbox.attach(channel)
 
-    def heard(self, peer: Peer, packet: Packet) -> None:
+    def heard(self, peer: Connection, packet: Packet) -> None:
         """Take in a packet of the microphone."""
         if peer is self.peer:
-            self._seen_at = self._wall.now()
+            self.life.sign(self._wall.now())
             self.intake.hear(packet)
 
-    def seen(self, peer: Peer, frame: av.VideoFrame, source: str) -> None:
+    def listened(self, peer: Connection, samples: NDArray[np.float32], ticks: int) -> None:
+        """Take in sound: float32 mono at 48 kHz."""
+        if peer is self.peer:
+            self.life.sign(self._wall.now())
+            self.intake.listen(samples, ticks)
+
+    def seen(self, peer: Connection, frame: av.VideoFrame, source: str) -> None:
         """Take in a picture."""
         if peer is self.peer:
-            self._seen_at = self._wall.now()
+            self.life.sign(self._wall.now())
             self.intake.see(frame, source)
 
-    def said(self, peer: Peer, message: str | bytes) -> None:
+    def glimpsed(self, peer: Connection, ticks: int, source: str) -> Nanos | None:
+        """Return the instant of a picture, taken at ``ticks`` of 90 kHz, if it is worth decoding."""
+        if peer is not self.peer:
+            return None
+        self.life.sign(self._wall.now())
+        return self.intake.glimpse(ticks, source)
+
+    def shown(self, peer: Connection, frame: VideoFrame) -> None:
+        """Take in a picture that was worth decoding."""
+        if peer is self.peer:
+            self.intake.show(frame)
+
+    def said(self, peer: Connection, message: str | bytes) -> None:
         """Do what a message asks."""
         if peer is not self.peer or self.over:
             return
-        self._seen_at = self._wall.now()
-        limits = self._limits.messages
+        now = self._wall.now()
+        self.life.sign(now)
         try:
-            match self._messages.judge(len(message), self._seen_at):
+            match self._messages.judge(len(message), now):
                 case "read":
                     self._obey(wire.parse(message))
                 case "warn":
-                    most = f"more than {limits.rate_hz:g} messages a second or {limits.most_bytes} bytes in one"
-                    raise wire.WireError(f"{most}; what goes beyond is not read")
+                    raise wire.WireError(f"more than {self._limits.messages}; what goes beyond is not read")
                 case "close":
                     self.abused(peer, "too many messages that were not read")
         except wire.WireError as error:
             self.outbox.post(wire.error_response(error.id, str(error)))
 
-    def abused(self, peer: Peer, why: str) -> None:
+    def abused(self, peer: Connection, why: str) -> None:
         """Close the channel; and end the call, for without it a person could not take back what they allowed."""
         if peer is self.peer:
             self._log.warning("data_channel_closed", why=why)
@@ -284,8 +327,8 @@ class WebRtcCall:
             case wire.Echo():
                 self.outbox.post(wire.response(message))
             case wire.Stop():
-                self.playout.stop(self._reply)
-                self._quiet()
+                self.playout.stop(self._speaking.reply)
+                self._speaking.cut(self._speaking.reply)
                 intake.hand(Signal("stop"))
                 self.outbox.post(wire.response(message))
             case wire.PushToTalk():
@@ -298,10 +341,12 @@ class WebRtcCall:
 
     def _agree(self, message: wire.Consent | wire.Senses) -> None:
         if isinstance(message, wire.Consent):
-            self._consented = True
-            self._report(Note("consent", data={"version": str(message.version)[:64]}))
-        elif not self._consented:
+            self._agreement = Agreement(str(message.version), message.locale, message.recording)
+            self._report(Note("consent", data={"version": str(message.version)}))
+        elif self._agreement is None:
             raise wire.WireError("consent comes first", message.id)
+        elif message.recording is not None:
+            self._agreement = dataclasses.replace(self._agreement, recording=message.recording)
         self.intake.senses = message.senses
         self._log.info("senses_allowed", senses=sorted(message.senses))
         self.intake.hand(Signal("senses"))
@@ -310,67 +355,33 @@ class WebRtcCall:
 
     def _tick(self) -> None:
         now = self._wall.now()
-        if self._gone_at is not None and now - self._gone_at > self._limits.return_within:
-            self.hang_up("connection closed")
-        elif now - self._seen_at > self._limits.dead_after:
-            self.hang_up("no sign of life")
         if self.peer is not None:
-            self.peer.inlet.flush()
+            self.peer.flush()
         self.intake.tick()
-        self._follow_link(now - self._seen_at)
-        self._follow_voice(now)
-        if now - self._measured_at >= _MEASURE:
-            self._measured_at = now
-            self._measure()
-
-    def _measure(self) -> None:
-        for metric in self.intake.measure(self.peer.counts() if self.peer is not None else {}):
+        self._follow_link(now)
+        self._speaking.follow(now, idle=self.playout.idle)
+        for metric in self._numbers.step(now, self.peer):
             self._report(metric)
-        if self.outbox.dropped > self._dropped:
-            self._report(Metric("messages_dropped_count", self.outbox.dropped - self._dropped))
-            self._dropped = self.outbox.dropped
-        if self._messages.refused > self._unread:
-            self._report(Metric("messages_refused_count", self._messages.refused - self._unread))
-            self._unread = self._messages.refused
 
-    def _follow_link(self, silent: Nanos) -> None:
-        limits = self._limits
-        link = "lost" if silent > limits.lost_after else "degraded" if silent > limits.degraded_after else "live"
-        if link != self._link:
-            self._link = link
-            self._report(Note("link", data={"state": link, "silent_s": round(as_seconds(silent), 1)}))
-
-    def _follow_voice(self, now: Nanos) -> None:
-        if not self.playout.idle:
-            self._sound_at = now
-        elif self._speaking and now - self._sound_at > _PAUSE:
-            self._quiet()
+    def _follow_link(self, now: Nanos) -> None:
+        state = self.life.look(now)
+        if state is not None:
+            silent_s = round(as_seconds(self.life.silent(now)), 1)
+            self.outbox.hold(False)
+            self.outbox.post(wire.ours("link", state=state, silent_s=silent_s))
+            self._report(Note("link", data={"state": state, "silent_s": silent_s}))
+            self.outbox.hold(state != "live")
+        if state == "closed":
+            self.hang_up(self.life.gone(now))
 
     def _left(self, reply: int) -> None:
-        """The first sound of a reply leaves."""
-        self._reply = reply
-        self._firsts[reply] = self._now()
-        while len(self._firsts) > _REMEMBERED:
-            del self._firsts[next(iter(self._firsts))]
-        self._sound_at = self._wall.now()
-        self._voice(speaking=True)
-
-    def _quiet(self) -> None:
-        if self._speaking:
-            self._voice(speaking=False)
-
-    def _voice(self, *, speaking: bool) -> None:
-        state = "started" if speaking else "stopped"
-        self.outbox.post(wire.ours("voice", state=state, reply=self._reply))
-        if speaking != self._speaking:
-            self.outbox.post(wire.Outbound(type=f"bot-{state}-speaking"))
-        self._speaking = speaking
+        self._speaking.left(reply, self._now(), self._wall.now())
 
     def _show_state(self, *, anyway: bool = False) -> None:
         intake = self.intake
         state = wire.state(
             call=self._call_id,
-            consent=self._consented,
+            consent=self._agreement is not None,
             senses=intake.senses,
             microphone=intake.microphone,
             camera=intake.camera,

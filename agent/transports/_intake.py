@@ -1,24 +1,27 @@
-"""What comes in over WebRTC on its way to the call: gated, decoded, stamped, counted."""
+"""What comes in on its way to the call: gated, decoded, stamped, counted."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.clock import Clock
 from agent.journal import Body, Metric, Note
 from agent.transports import Feed, Signal, _libopus
 from agent.transports._ear import Ear
-from agent.transports._inbound import AudioIn, VideoIn, to_rgb
+from agent.transports._inbound import WIRE_HZ, AudioIn, VideoIn, to_rgb
 from agent.transports._reorder import Packet
 from perception.media import Media, VideoFrame
-from perception.timebase import Nanos, as_seconds
+from perception.timebase import Nanos, as_seconds, from_ticks
 
 _MOST_DELAYS: Final = 1000
+_EARLY: Final = 16
 _PACKET: Final = 960
 """Samples at 48 kHz in 20 ms, the usual packet; late and concealed sound is counted in these."""
 
@@ -68,6 +71,7 @@ class Intake:
         self._delays: list[Nanos] = []
         self._withheld = 0
         self._reported: dict[str, int] = {}
+        self._early: deque[Media | Signal] | None = deque(maxlen=_EARLY)
         self.restart()
 
     def restart(self) -> None:
@@ -79,15 +83,20 @@ class Intake:
     def open(self, feed: Feed, clock: Clock) -> None:
         """Feed from now on, stamped on ``clock``."""
         self._feed, self._clock = feed, clock
+        early, self._early = self._early, None
+        for found in early or ():
+            feed(found)
 
     def close(self) -> None:
         """Feed no more."""
-        self._feed = None
+        self._feed = self._early = None
 
     def hand(self, found: Media | Signal) -> None:
-        """Feed something that is neither heard nor seen."""
+        """Feed something that is neither heard nor seen; what a client says at once waits for the call to begin."""
         if self._feed is not None:
             self._feed(found)
+        elif self._early is not None:
+            self._early.append(found)
 
     def hear(self, packet: Packet) -> None:
         """Take in an Opus packet."""
@@ -99,10 +108,26 @@ class Intake:
         sound = self._ear.hear(packet)
         if sound is None:
             return
-        samples, ticks = sound
+        self._push(*sound)
+
+    def listen(self, samples: NDArray[np.float32], ticks: int) -> None:
+        """Take in sound that needs no decoder: float32 mono at 48 kHz."""
+        if self._clock is None or self._feed is None:
+            return
+        if not self._may(self._gates.hearing):
+            self._withheld += 1
+            return
+        self._push(samples, ticks)
+
+    def _push(self, samples: NDArray[np.float32], ticks: int) -> None:
+        if self._clock is None or self._feed is None:
+            return
+        now = self._clock.now()
+        if from_ticks(len(samples), WIRE_HZ) > now:
+            return  # it began before the call did
         if not self.microphone or (self.push_to_talk and not self.held):
             samples = np.zeros_like(samples)
-        for chunk in self._audio.push(samples, ticks, self._clock.now()):
+        for chunk in self._audio.push(samples, ticks, now):
             self._feed(chunk)
         if len(self._delays) < _MOST_DELAYS:
             self._delays.append(self._audio.anchor.delay)
@@ -110,16 +135,28 @@ class Intake:
 
     def see(self, frame: av.VideoFrame, source: str) -> None:
         """Take in a decoded picture."""
-        if self._clock is None or self._feed is None or frame.pts is None:
-            return
-        if not self._may(self._gates.seeing) or (source == "camera" and not self.camera):
-            self._withheld += 1
-            return
-        video = self._video.setdefault(source, VideoIn(self._gates.most_video_hz))
-        at = video.wants(frame.pts, self._clock.now())
-        self._notice(source, video.anchor.moved)
+        at = self.glimpse(frame.pts, source) if frame.pts is not None else None
         if at is not None:
-            self._feed(VideoFrame(to_rgb(frame), at=at, source=source))
+            self.hand(VideoFrame(to_rgb(frame), at=at, source=source))
+
+    def glimpse(self, ticks: int, source: str) -> Nanos | None:
+        """Return the instant of a picture that came, at ``ticks`` of 90 kHz; ``None`` if it is not wanted."""
+        if self._clock is None or self._feed is None:
+            return None
+        if not self._sees(source):
+            self._withheld += 1
+            return None
+        video = self._video.setdefault(source, VideoIn(self._gates.most_video_hz))
+        at = video.wants(ticks, self._clock.now())
+        self._notice(source, video.anchor.moved)
+        return at
+
+    def show(self, frame: VideoFrame) -> None:
+        """Take in a picture that was wanted, unless it is not any more."""
+        if self._sees(frame.source):
+            self.hand(frame)
+        else:
+            self._withheld += 1
 
     def tick(self) -> None:
         """Fill up sound that has stopped coming; called ten times a second."""
@@ -153,6 +190,9 @@ class Intake:
             "audio_concealed_count": self._ear.concealed + self._audio.concealed // _PACKET,
             "video_stale_count": sum(v.stale for v in self._video.values()),
         }
+
+    def _sees(self, source: str) -> bool:
+        return self._may(self._gates.seeing) and (source != "camera" or self.camera)
 
     def _may(self, senses: frozenset[str]) -> bool:
         return self.senses is None or not self.senses.isdisjoint(senses)

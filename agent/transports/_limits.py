@@ -26,6 +26,9 @@ class MessageLimits:
     most_faults: int = 2000
     forgiven_hz: float = 50.0
 
+    def __str__(self) -> str:
+        return f"{self.rate_hz:g} messages a second or {self.most_bytes} bytes in one"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
@@ -35,7 +38,7 @@ class CallLimits:
         consent: ``required``: nothing is perceived before the client has said what may be; ``given``: the
             place of use has seen to it (a kiosk with a sign), everything is perceived unless refused.
         degraded_after: time without a ping, a packet or a word after which the link counts as degraded.
-        lost_after: the same after which it counts as lost; the call waits on.
+        lost_after: the same after which it counts as lost; the call waits on, unless its line is needed.
         dead_after: the same after which the caller is gone.
         return_within: time that a caller whose connection was closed has to come back.
         gates: which senses need which device.
@@ -46,6 +49,6 @@ class CallLimits:
     degraded_after: Nanos = 2 * SECOND
     lost_after: Nanos = 10 * SECOND
     dead_after: Nanos = 15 * SECOND
-    return_within: Nanos = 3 * SECOND
+    return_within: Nanos = 15 * SECOND
     gates: Gates = field(default_factory=Gates)
     messages: MessageLimits = field(default_factory=MessageLimits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import av
 import structlog
@@ -26,44 +26,18 @@ from agent.playout import Playout
 from agent.transports import _bounded, _frames, _rate, _teardown
 from agent.transports._ear import with_copies
 from agent.transports._guard import Addresses
+from agent.transports._link import Link
 from agent.transports._opus import OpusTrack
-from agent.transports._reorder import AudioInlet, Packet, install
+from agent.transports._outbox import DataChannel
+from agent.transports._reorder import AudioInlet, install
 from agent.wire import MAX_BYTES
 
 log = structlog.get_logger(__name__)
 
-_CLOSE_S: Final = 2.0
+_BY_ITSELF_S: Final = 2.0
 _LONGEST: Final = re.compile(r"a=max-message-size:[0-9]+")
 _CHANNELS: Final = 2
 _SOURCES: Final = ("camera", "screen")
-
-
-class Link(Protocol):
-    """What a peer tells its call. Nothing here may block or raise."""
-
-    def heard(self, peer: Peer, packet: Packet) -> None:
-        """An Opus packet has come, in order."""
-        ...
-
-    def seen(self, peer: Peer, frame: av.VideoFrame, source: str) -> None:
-        """A picture has been decoded."""
-        ...
-
-    def said(self, peer: Peer, message: str | bytes) -> None:
-        """A message has come over the data channel."""
-        ...
-
-    def opened(self, peer: Peer, channel: RTCDataChannel) -> None:
-        """The data channel is there."""
-        ...
-
-    def changed(self, peer: Peer) -> None:
-        """``peer.connected`` or ``peer.over`` has changed."""
-        ...
-
-    def abused(self, peer: Peer, why: str) -> None:
-        """The data channel was ended, because of what was sent over it."""
-        ...
 
 
 class Peer:
@@ -74,12 +48,19 @@ class Peer:
         link: the call it belongs to.
         playout: what the agent says.
         clock: paces the sound that goes out.
-        ice_servers: STUN and TURN URLs.
+        ice_servers: STUN and TURN servers, with their credentials.
         addresses: where packets may go.
     """
 
     def __init__(
-        self, id: str, link: Link, playout: Playout, clock: Clock, *, ice_servers: Sequence[str], addresses: Addresses
+        self,
+        id: str,
+        link: Link,
+        playout: Playout,
+        clock: Clock,
+        *,
+        ice_servers: Sequence[RTCIceServer],
+        addresses: Addresses,
     ) -> None:
         self.id = id
         self.inlet = AudioInlet(lambda packet: link.heard(self, packet), clock.now)
@@ -92,8 +73,7 @@ class Peer:
         self._drained: list[RTCRtpTransceiver] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._closed: asyncio.Future[None] | None = None
-        servers = [RTCIceServer(urls=list(ice_servers))] if ice_servers else []
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
         self._pc.on("connectionstatechange", self._changed)
         self._pc.on("datachannel", self._channel)
 
@@ -160,7 +140,7 @@ class Peer:
             self.track.stop()
             for task in self._tasks:
                 task.cancel()
-            await _teardown.close(self._pc, _CLOSE_S)
+            await _teardown.close(self._pc, _BY_ITSELF_S)
         finally:
             self._closed.set_result(None)
 
@@ -174,6 +154,10 @@ class Peer:
         for channel in self._channels[:1]:
             if channel.readyState == "open":
                 channel.send(text)
+
+    def flush(self) -> None:
+        """Let through the sound behind a packet that did not come in time."""
+        self.inlet.flush()
 
     def counts(self) -> dict[str, int]:
         """Return what was lost of the pictures since the connection began."""
@@ -234,4 +218,4 @@ class Peer:
         self._channels.append(channel)
         channel.on("message", lambda message: self._link.said(self, message))
         if len(self._channels) == 1:
-            self._link.opened(self, channel)
+            self._link.opened(self, DataChannel(channel))

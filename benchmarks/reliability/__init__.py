@@ -25,7 +25,7 @@ from aiortc.rtp import is_rtcp
 
 from agent.clock import SystemClock
 from agent.transports import Hangup, Signal, Transport
-from agent.transports._call import WebRtcCall
+from agent.transports._call import RemoteCall
 from agent.transports._opus import OpusEncoder
 from agent.transports._sdp import offer_loopback
 from agent.transports.webrtc import Offer, WebRtcDoor, load
@@ -234,16 +234,18 @@ class House:
 
     Attributes:
         calls: every call that was answered.
+        ends: why those ended that did.
     """
 
     def __init__(self, door: WebRtcDoor) -> None:
         self.door = door
-        self.calls: list[WebRtcCall] = []
+        self.ends: list[str] = []
+        self.calls: list[RemoteCall] = []
         self.callers: list[Caller] = []
         self.run: Callable[[Transport], Awaitable[None]] = self._listen
 
     async def answer(self, transport: Transport) -> None:
-        self.calls.append(cast(WebRtcCall, transport))
+        self.calls.append(cast(RemoteCall, transport))
         await self.run(transport)
 
     async def call(self, caller: Caller) -> Caller:
@@ -265,8 +267,8 @@ class House:
         clock = SystemClock()
         try:
             await transport.receive(lambda found: record(caller, found, clock.now()), clock)
-        except Hangup:
-            pass
+        except Hangup as error:
+            self.ends.append(str(error))
 
 
 def record(caller: Caller, found: Media | Signal, now: Nanos) -> None:

@@ -94,5 +94,10 @@ class _Out:
         if self._network.passes(self._network.up):
             self._inner.sendto(data, addr)
 
+    @property
+    def inner(self) -> Any:
+        """What is behind it."""
+        return self._inner
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

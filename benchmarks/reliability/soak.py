@@ -36,6 +36,8 @@ class Outcome:
         first_mb, last_mb: memory at the beginning of the second half and at the end.
         grown: tasks, threads, files and connections more at the end than when it was warm.
         same_call: whether it was one call throughout.
+        ends: why it ended before its time.
+        late_s: the longest time that the event loop stood still: above some seconds, others had the machine.
         pieces: of sound and pictures that came out.
     """
 
@@ -46,6 +48,8 @@ class Outcome:
     grown: dict[str, int]
     same_call: bool
     pieces: int
+    ends: tuple[str, ...] = ()
+    late_s: float = 0.0
 
 
 async def measure(seconds: float, every: float = 1.0) -> Outcome:
@@ -55,7 +59,7 @@ async def measure(seconds: float, every: float = 1.0) -> Outcome:
         began = time.perf_counter()
         points: list[tuple[float, float]] = []
         warm: Resources | None = None
-        k, process = 0, psutil.Process()
+        k, process, late_s = 0, psutil.Process(), 0.0
         while (at := time.perf_counter() - began) < seconds:
             if warm is None and at > seconds / 2:
                 warm = Resources.now()
@@ -64,14 +68,18 @@ async def measure(seconds: float, every: float = 1.0) -> Outcome:
             caller.network.loss = 0.1 if 20 <= at % 60 < 30 else 0.0
             caller.network.down = 40 <= at % 60 < 42
             k += 1
-            await asyncio.sleep(max(0.0, began + k * every - time.perf_counter()))
+            due = max(time.perf_counter(), began + k * every)
+            await asyncio.sleep(due - time.perf_counter())
+            late_s = max(late_s, time.perf_counter() - due)
         caller.network.loss, caller.network.down = 0.0, False
         after = Resources.now()
         same = len(found.calls) == 1 and not found.calls[0].over
-        pieces = caller.seen.count
+        pieces, ends = caller.seen.count, tuple(found.ends)
     late = np.array([p for p in points if p[0] * 60 >= seconds / 2])
     slope, error = line(late)
-    return Outcome(slope, error, float(late[0, 1]), float(late[-1, 1]), after.grown(warm or after), same, pieces)
+    return Outcome(
+        slope, error, float(late[0, 1]), float(late[-1, 1]), after.grown(warm or after), same, pieces, ends, late_s
+    )
 
 
 def line(points: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> tuple[float, float]:
@@ -91,10 +99,13 @@ def main() -> int:
         parser.error("--seconds is at least 10")
     found = asyncio.run(measure(options.seconds))
     left = ", ".join(f"{name} {count:+d}" for name, count in found.grown.items())
+    memory = f"{found.first_mb:.1f} -> {found.last_mb:.1f} MB, {found.slope:+.3f} +- {found.error:.3f} MB/min"
     print(
-        f"{options.seconds:g} s, {found.pieces} pieces of sound and pictures; second half: "
-        f"{found.first_mb:.1f} -> {found.last_mb:.1f} MB, {found.slope:+.3f} +- {found.error:.3f} MB/min; {left}"
+        f"{options.seconds:g} s, {found.pieces} pieces of sound and pictures; second half: {memory}; {left}; "
+        f"event loop at most {found.late_s:.2f} s late"
     )
+    for why in found.ends:
+        print(f"  the call ended: {why}")
     reached = {
         f"memory, at most {SLOPE_MB_MIN:g} MB a minute (within two standard errors)": found.slope - 2 * found.error
         <= SLOPE_MB_MIN,

@@ -14,7 +14,10 @@ state, for each call. Three laws, held by ``tests/test_worker_contract.py`` for 
 * percepts come out in an order in which ``end`` never goes back by more than the worker's own window,
   and none lies in the future of the media it was fed.
 
-A worker may raise: the runtime logs it, reports ``sense_lost`` and makes a fresh one from the factory.
+A worker may raise: the runtime logs it, reports ``sense_lost`` and makes a fresh one from the factory. It may crash,
+hang or take too much memory: where it is heavy, it lives in a process of its own (``perception`` in the
+configuration). What goes in and out there are media, percepts, and the options of ``load``, which have to be what
+TOML can say; a worker sees nothing of the runtime in either place.
 """
 
 from __future__ import annotations

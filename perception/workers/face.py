@@ -10,6 +10,8 @@ Percepts, all ending at the picture they come from:
 * ``gaze`` ``towards`` / ``away`` / ``uncertain``, when it changes and every two seconds. Data: ``off_deg``.
 * ``blink``, ``talking`` ``started`` / ``stopped``, ``presence`` ``arrived`` / ``left`` with the new ``count``.
 * nothing at all while the camera is frozen, which the scene worker reports.
+* of a face that may be a bystander's (:mod:`perception.company`) only ``face`` ``present`` with ``count``, where it is,
+  and ``bystander`` 1: no expression, no gaze, nothing that it does.
 * ``gesture`` ``nod`` / ``head_shake``. They are reported here and not by the gesture worker because they need
   the head pose ten times a second, and to follow the face a second time would cost 7 % of a core.
 """
@@ -17,19 +19,21 @@ Percepts, all ending at the picture they come from:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perception import percept as kinds
-from perception.emotion import CLASSES, ExpressionFilter, ExpressionNetworks, at_rest
+from perception.company import Company
 from perception.eyes import BlinkDetector, GazeDetector, line_of_sight
 from perception.facemesh import Face, Movements
 from perception.facetrack import FaceTracker
 from perception.frozen import FrozenDetector
 from perception.headpose import HeadPose, HeadPoser
-from perception.litert import Floats, read_bundle
+from perception.litert import read_bundle
 from perception.media import Media, VideoFrame
 from perception.nod import NodDetector
 from perception.percept import Datum, Percept
@@ -38,6 +42,9 @@ from perception.slots import Slots
 from perception.talking import TalkingDetector
 from perception.timebase import SECOND, Nanos, seconds
 from perception.workers import Resolve
+
+if TYPE_CHECKING:
+    from perception.expressing import Expressing
 
 NAME = "face"
 _GAZE_REFRESH: Nanos = 2 * SECOND
@@ -50,14 +57,10 @@ class FaceFactory:
     Attributes:
         bundle: members of ``face_landmarker.task``.
         full_range: the full-range face detector.
-        fer: the small expression network.
-        facex: the large expression network.
         mesh_hz: pictures analysed per second.
-        facex_hz: expressions per second, at most ``mesh_hz``.
         people_hz: head counts per second, at most ``mesh_hz``.
-        smoothing: time constant of the expression.
-        least_probability: below it an expression is ``uncertain``.
-        least_talking: likewise, while the mouth talks: networks trained on photographs read speech as fear.
+        expressing: makes what reads the expression of one call's person; ``None``: expressions are not read, and
+            nothing that the mouth and the brows do is reported.
         least_presence: logit below which an expression is ``uncertain``.
         most_yaw_deg: beyond it expression and gaze are ``uncertain``.
         least_width_px: width of a face below which expression and gaze are ``uncertain``.
@@ -65,14 +68,9 @@ class FaceFactory:
 
     bundle: Mapping[str, bytes]
     full_range: bytes
-    fer: bytes
-    facex: bytes
     mesh_hz: float = 10.0
-    facex_hz: float = 2.5
     people_hz: float = 1.0
-    smoothing: Nanos = 700_000_000
-    least_probability: float = 0.5
-    least_talking: float = 0.7
+    expressing: Callable[[], Expressing] | None = None
     least_presence: float = 5.0
     most_yaw_deg: float = 35.0
     least_width_px: float = 24.0
@@ -103,19 +101,21 @@ def load(
     least_talking: float = 0.7,
     least_presence: float = 5.0,
     most_yaw_deg: float = 35.0,
+    expressions: bool = True,
 ) -> FaceFactory:
     """Read the weights.
 
     Args:
-        resolve: finds ``face-landmarker``, ``face-detector-full``, ``fer`` and ``facex``.
+        resolve: finds ``face-landmarker`` and ``face-detector-full``; for expressions also ``fer`` and ``facex``.
         mesh_hz: pictures analysed per second.
         facex_hz: expressions per second.
         people_hz: head counts per second.
         smoothing_s: time constant of the expression, seconds.
-        least_probability: see :class:`FaceFactory`.
-        least_talking: see :class:`FaceFactory`.
+        least_probability: below it an expression is ``uncertain``.
+        least_talking: likewise, while the mouth talks: networks trained on photographs read speech as fear.
         least_presence: see :class:`FaceFactory`.
         most_yaw_deg: see :class:`FaceFactory`.
+        expressions: whether to read what the face expresses; without, nothing that could is loaded.
 
     Raises:
         ValueError: a rate or the smoothing is not above zero, or a file is not what it should be.
@@ -124,17 +124,25 @@ def load(
         raise ValueError(f"smoothing_s must be above 0, got {smoothing_s}")
     for rate_hz in (mesh_hz, facex_hz, people_hz):
         Slots(rate_hz)
+    expressing: Callable[[], Expressing] | None = None
+    if expressions:
+        from perception.expressing import Expressing
+
+        expressing = partial(
+            Expressing,
+            fer=resolve("fer").read_bytes(),
+            facex=resolve("facex").read_bytes(),
+            rate_hz=facex_hz,
+            smoothing=seconds(smoothing_s),
+            least_probability=least_probability,
+            least_talking=least_talking,
+        )
     return FaceFactory(
         bundle=read_bundle(resolve("face-landmarker")),
         full_range=resolve("face-detector-full").read_bytes(),
-        fer=resolve("fer").read_bytes(),
-        facex=resolve("facex").read_bytes(),
         mesh_hz=mesh_hz,
-        facex_hz=facex_hz,
         people_hz=people_hz,
-        smoothing=seconds(smoothing_s),
-        least_probability=least_probability,
-        least_talking=least_talking,
+        expressing=expressing,
         least_presence=least_presence,
         most_yaw_deg=most_yaw_deg,
     )
@@ -147,19 +155,16 @@ class FaceWorker:
         self._limits = factory
         self._tracker = FaceTracker(factory.bundle, factory.full_range)
         self._poser = HeadPoser(factory.bundle)
-        self._networks = ExpressionNetworks(factory.fer, factory.facex)
+        self._expressing = factory.expressing() if factory.expressing is not None else None
         self._mesh_slots = Slots(factory.mesh_hz)
-        self._facex_slots = Slots(factory.facex_hz)
         self._people_slots = Slots(factory.people_hz, phase=0.5)
-        self._expressions = ExpressionFilter(factory.smoothing)
         self._gaze = GazeDetector()
         self._blinks = BlinkDetector()
         self._talking = TalkingDetector()
         self._nods = NodDetector()
         self._presence = PresenceDetector()
         self._frozen = FrozenDetector()
-        self._fer_votes: list[Floats] = []
-        self._expressed_at: Nanos | None = None
+        self._company = Company()
         self._gaze_told: tuple[str, Nanos] | None = None
         self._gaze_since: Nanos = 0
         self._misses = 0
@@ -177,12 +182,17 @@ class FaceWorker:
             return self._lose(at)
         sighting = self._tracker.step(frame.pixels, count=self._people_slots.due(at))
         percepts: list[Percept] = []
-        if sighting.another:
+        known = not self._company.stranger
+        stranger = self._company.step(at, sighting.face, sighting.people, another=sighting.another)
+        if sighting.another or (stranger and known):
             percepts += self._lose(at)
             self._forget()
         if sighting.face is None:
             percepts += self._lose(at)
             percepts.append(self._absent(at, sighting.people))
+        elif stranger:
+            self._misses = 0
+            percepts.append(_bystander(frame, sighting.face, sighting.people))
         else:
             self._misses = 0
             percepts += self._face(frame, sighting.face, sighting.people)
@@ -205,7 +215,8 @@ class FaceWorker:
         )
         was_talking = self._talking.talking
         talks = self._talking.step(at, face.lip_gap)
-        found = [_present(at, face, pose, moves, (width, height), people, talks)]
+        told = moves if self._expressing is not None else None
+        found = [_present(at, face, pose, told, (width, height), people, talks, moves["eyeBlink"])]
         if talks != was_talking:
             found.append(_percept(kinds.TALKING, "started" if talks else "stopped", at, at, 0.8))
         blink = self._blinks.step(at, moves["eyeBlink"])
@@ -218,27 +229,9 @@ class FaceWorker:
         sight = line_of_sight(face, pose) if plain else None
         self._gaze.step(at, sight, eyes_shut=self._blinks.cast_down(at))
         found += self._tell_gaze(at)
-        found += self._expression(frame, face, moves, plain=plain)
+        if self._expressing is not None:
+            found += self._expressing.step(frame, face, moves, plain=plain, talking=talks)
         return found
-
-    def _expression(self, frame: VideoFrame, face: Face, moves: Movements, *, plain: bool) -> list[Percept]:
-        at = frame.at
-        self._fer_votes.append(self._networks.fer(frame.pixels, face))
-        if not self._facex_slots.due(at):
-            return []
-        votes: Floats = np.mean(self._fer_votes, axis=0, dtype=np.float32)
-        self._fer_votes.clear()
-        if plain:
-            votes = (votes + self._networks.facex(frame.pixels, face)) / np.float32(2)
-        least = self._limits.least_talking if self._talking.talking else self._limits.least_probability
-        told = self._expressions.step(at, votes, least=least, resting=at_rest(moves), reliable=plain)
-        period = self._facex_slots.period
-        start = max(0, at - period) if self._expressed_at is None else max(self._expressed_at, at - period)
-        self._expressed_at = at
-        data: dict[str, Datum] = dict(zip(CLASSES, told.smoothed, strict=True))
-        data["valence"] = told.valence
-        data.update((f"raw_{name}", p) for name, p in zip(CLASSES, told.probabilities, strict=True))
-        return [_percept(kinds.EXPRESSION, told.label, min(start, at), at, told.confidence, data)]
 
     def _tell_gaze(self, at: Nanos) -> list[Percept]:
         label = self._gaze.label
@@ -269,8 +262,8 @@ class FaceWorker:
         self._talking.lose()
         self._blinks.lose()
         self._nods.lose()
-        self._fer_votes.clear()
-        self._expressions.interrupt()
+        if self._expressing is not None:
+            self._expressing.interrupt()
         if self._gaze_told is not None:
             self._gaze.step(at, None, eyes_shut=False)
             if self._gaze.label != self._gaze_told[0]:
@@ -279,34 +272,53 @@ class FaceWorker:
 
     def _forget(self) -> None:
         """Let go of what is peculiar to the person."""
-        self._expressions.lose()
+        if self._expressing is not None:
+            self._expressing.lose()
         self._gaze.lose()
 
 
 def _present(
-    at: Nanos, face: Face, pose: HeadPose, moves: Movements, size: tuple[int, int], people: int, talks: bool
+    at: Nanos,
+    face: Face,
+    pose: HeadPose,
+    moves: Movements | None,
+    size: tuple[int, int],
+    people: int,
+    talks: bool,
+    shut: float,
 ) -> Percept:
-    width, height = size
-    scale = np.array([width, height, width, height], np.float32)
-    left, top, right, bottom = (float(v) for v in np.clip(face.box / scale, 0.0, 1.0))
     data: dict[str, Datum] = {
         "count": float(max(1, people)),
         "yaw": pose.yaw,
         "pitch": pose.pitch,
         "roll": pose.roll,
-        "x": left,
-        "y": top,
-        "width": right - left,
-        "height": bottom - top,
+        **_place(face, *size),
         "talking": float(talks),
-        "blink": moves["eyeBlink"],
-        "brow_up": (moves["browInnerUp"] + moves["browOuterUp"]) / 2,
-        "brow_down": moves["browDown"],
-        "jaw_open": moves["jawOpen"],
-        "smile": moves["mouthSmile"],
-        "presence": face.presence,
+        "blink": shut,
     }
-    return _percept(kinds.FACE, "present", at, at, 1.0 / (1.0 + math.exp(-min(50.0, face.presence))), data)
+    if moves is not None:
+        data["brow_up"] = (moves["browInnerUp"] + moves["browOuterUp"]) / 2
+        data["brow_down"] = moves["browDown"]
+        data["jaw_open"] = moves["jawOpen"]
+        data["smile"] = moves["mouthSmile"]
+    data["presence"] = face.presence
+    return _percept(kinds.FACE, "present", at, at, _belief(face), data)
+
+
+def _bystander(frame: VideoFrame, face: Face, people: int) -> Percept:
+    height, width = frame.pixels.shape[:2]
+    data = {"count": float(max(1, people)), **_place(face, width, height), "bystander": 1.0}
+    return _percept(kinds.FACE, "present", frame.at, frame.at, _belief(face), data)
+
+
+def _place(face: Face, width: int, height: int) -> dict[str, float]:
+    scale = np.array([width, height, width, height], np.float32)
+    left, top, right, bottom = (float(v) for v in np.clip(face.box / scale, 0.0, 1.0))
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
+
+
+def _belief(face: Face) -> float:
+    return 1.0 / (1.0 + math.exp(-min(50.0, face.presence)))
 
 
 def _middle(face: Face, width: int, height: int) -> dict[str, Datum]:

@@ -1,15 +1,15 @@
 """Trains the reader of veiled danger (:mod:`policy.veiled`): low-rank updates of MiniLM and a head, for some members.
 
-The sentences are ``policy/training/danger.toml``, ``policy/data/danger.toml`` and, as everyday talk, what people say in
-the corpus where no situation calls for safety. Members differ by their seed; what is kept of each is the running mean
-of its weights. ``python tools/train_veiled.py`` runs it, on the CPU in some minutes.
+The sentences are those of :mod:`policy.training.veiled_sentences`. Members differ by their seed and by the fold of
+sentences that each of them never sees, on which the threshold is set; what is kept of each is the running mean of its
+weights. Of everyday talk, each pass takes turns that the member reads worst, and some others.
+``python tools/train_veiled.py`` runs it, on the CPU in some minutes.
 """
 
 from __future__ import annotations
 
 import random
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,17 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from policy.safety import KINDS
-from policy.training import corpus
+from policy.training.veiled_sentences import ANY, CLASSES, Example, Sentences, fold_of
 from policy.veiled import LAYERS, MOST_TOKENS, PLACES, SCALE, WIDTH
-from policy.words import load_table, plain
+from policy.words import plain
 
-CLASSES: Final = ("none", *KINDS)
-FOLDER: Final = Path(__file__).parent
-HELD_CORPUS: Final = ("w7", "w8")
-"""Parts of the corpus that no member sees, so that false alarms can be measured on them."""
-
-Example = tuple[str, int]
+_READ_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +34,10 @@ class Options:
         seeds: one member each.
         rank: of the updates.
         epochs: passes over the sentences.
+        folds: into so many the sentences are dealt, and member ``n`` does not see fold ``n``; 0: each sees all.
         joined: joined sentences in each pass.
         everyday: turns of the corpus in each pass.
+        drawn: turns of the corpus from which they are taken: half of them those that are read worst.
         rate: highest learning rate.
         batch: sentences per step.
         mean: share of the running mean that a step keeps.
@@ -52,95 +48,17 @@ class Options:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     rank: int = 8
-    epochs: int = 7
-    joined: int = 600
-    everyday: int = 350
+    folds: int = 4
+    epochs: int = 6
+    joined: int = 400
+    everyday: int = 400
+    drawn: int = 900
     rate: float = 1.5e-3
     batch: int = 24
     mean: float = 0.99
     smooth: float = 0.05
     away: float = 0.06
     dress: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Sentences:
-    """What is learned from, each sentence with its class.
-
-    Attributes:
-        own: written one by one.
-        joined: starts joined with ends, of which some go into each pass.
-        everyday: turns of the corpus, likewise.
-        frames: ``away`` and ``dress``.
-    """
-
-    own: Sequence[Example]
-    joined: Sequence[Example]
-    everyday: Sequence[Example]
-    frames: Mapping[str, Sequence[str]]
-
-
-class SentenceError(ValueError):
-    """The file breaks its schema; the message names file, entry and field."""
-
-
-def examples() -> Sentences:
-    """Return all sentences.
-
-    Raises:
-        SentenceError: the file breaks its schema.
-    """
-    table, old = tomllib.loads((FOLDER / "danger.toml").read_text(encoding="utf-8")), load_table("danger")
-    check(table)
-    own: list[Example] = []
-    for source in (table["danger"], old["veiled"]):
-        own += [(text, CLASSES.index(kind)) for kind, texts in source.items() for text in texts]
-    for texts in (*table["harmless"].values(), old["harmless"]["utterances"]):
-        own += [(text, 0) for text in texts]
-    everyday = [(text, 0) for text in sorted(set(_everyday()))]
-    return Sentences(own, list(_joined(table["contrast"])), everyday, table["frames"])
-
-
-def check(table: Mapping[str, Any]) -> None:
-    """Check ``danger.toml``.
-
-    Raises:
-        SentenceError: it breaks the schema.
-    """
-    for section, known in (("danger", KINDS), ("harmless", None), ("frames", ("away", "dress"))):
-        groups = table.get(section)
-        if not isinstance(groups, Mapping) or not groups:
-            raise SentenceError(f"danger.toml: [{section}] is missing")
-        for group, texts in groups.items():
-            if known is not None and group not in known:
-                raise SentenceError(f"danger.toml: [{section}] {group} is none of {', '.join(known)}")
-            _texts(texts, f"[{section}] {group}")
-    for frame in (frame for group in table["frames"].values() for frame in group):
-        if frame.count("{}") != 1:
-            raise SentenceError(f"danger.toml: [frames] {frame!r} needs {{}} once, where the sentence goes")
-    for number, contrast in enumerate(table.get("contrast", ()), 1):
-        if contrast.get("kind") not in KINDS:
-            raise SentenceError(f"danger.toml: [[contrast]] {number} kind is none of {', '.join(KINDS)}")
-        for name in ("starts", "danger", "harmless"):
-            _texts(contrast.get(name), f"[[contrast]] {number} {name}")
-
-
-def _texts(texts: object, where: str) -> None:
-    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
-        raise SentenceError(f"danger.toml: {where} is no list of sentences")
-
-
-def _joined(tables: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
-    for table in tables:
-        for label, ends in ((CLASSES.index(table["kind"]), table["danger"]), (0, table["harmless"])):
-            for start in table["starts"]:
-                yield from ((f"{start} {end}", label) for end in ends if f"{start} {end}" not in table["never"])
-
-
-def _everyday() -> Iterator[str]:
-    for situation in corpus.situations():
-        if "safety" not in situation.strategies and not situation.id.startswith(HELD_CORPUS):
-            yield from (turn.text for turn in situation.turns if turn.who == "person")
 
 
 class Updated(nn.Module):
@@ -222,7 +140,9 @@ def train(
     """
     found: dict[str, NDArray[np.float16]] = {}
     for member, seed in enumerate(options.seeds):
-        for name, tensor in _member(path, options, seed, given, told).items():
+        seen = [e for e in given.own if not options.folds or fold_of(e[0], options.folds) != member]
+        mine = Sentences(seen, given.joined, given.everyday, given.frames)
+        for name, tensor in _member(path, options, seed, mine, told).items():
             found[f"{member}.{name}"] = tensor.numpy().astype(np.float16)
     return found
 
@@ -240,8 +160,8 @@ def _member(
     student.train()
     for epoch in range(options.epochs):
         lesson = [_framed(example, given.frames, options, chance) for example in given.own]
-        for some, most in ((given.joined, options.joined), (given.everyday, options.everyday)):
-            lesson += chance.sample(some, min(most, len(some)))
+        lesson += chance.sample(given.joined, min(options.joined, len(given.joined)))
+        lesson += _everyday(student, given.everyday, options, chance, worst=epoch > 0)
         batches = _batches(lesson, options.batch, chance)
         steps = steps or options.epochs * len(batches)
         total = 0.0
@@ -251,8 +171,9 @@ def _member(
             for group in optimiser.param_groups:
                 group["lr"] = rate
             labels = torch.tensor([label for _, label in batch])
-            scores = student([_spoken(text, chance) for text, _ in batch])
-            loss = nn.functional.cross_entropy(scores, labels, label_smoothing=options.smooth)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                scores = student([_spoken(text, chance) for text, _ in batch]).float()
+            loss = _loss(scores, labels, options.smooth)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(list(learnt.values()), 1.0)
@@ -263,6 +184,34 @@ def _member(
             total += loss.item()
         told(f"seed {seed}, pass {epoch + 1} of {options.epochs}: loss {total / len(batches):.3f}")
     return mean
+
+
+def _loss(scores: Tensor, labels: Tensor, smooth: float) -> Tensor:
+    """Return the mean cross entropy; of a danger without a kind, that of there being any."""
+    unnamed = labels == ANY
+    loss = nn.functional.cross_entropy(scores[~unnamed], labels[~unnamed], label_smoothing=smooth, reduction="sum")
+    logs = torch.log_softmax(scores[unnamed], -1)[:, 1:]
+    return (loss - torch.logsumexp(logs, -1).sum()) / len(labels)
+
+
+def _everyday(
+    student: Student, pool: Sequence[Example], options: Options, chance: random.Random, *, worst: bool
+) -> list[Example]:
+    """Draw everyday talk; with ``worst``, half of it is what is taken for danger most."""
+    drawn = chance.sample(pool, min(options.drawn if worst else options.everyday, len(pool)))
+    if not worst or len(drawn) <= options.everyday:
+        return drawn
+    drawn.sort(key=lambda example: len(example[0]))
+    shares: list[float] = []
+    student.eval()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for at in range(0, len(drawn), _READ_AT_ONCE):
+            scores = student([text for text, _ in drawn[at : at + _READ_AT_ONCE]]).float()
+            shares += torch.softmax(scores, -1)[:, 0].tolist()
+    student.train()
+    order = sorted(range(len(drawn)), key=shares.__getitem__)
+    half = options.everyday // 2
+    return [drawn[n] for n in (*order[:half], *chance.sample(order[half:], options.everyday - half))]
 
 
 def _framed(example: Example, frames: Mapping[str, Sequence[str]], options: Options, chance: random.Random) -> Example:

@@ -130,7 +130,7 @@ def test_an_honest_client_is_told_how_long_a_message_may_be() -> None:
 def test_a_message_that_is_too_big_is_counted_and_not_read_and_the_call_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.transports._call._MEASURE", SECOND // 2)
+    monkeypatch.setattr("agent.transports._numbers._EVERY", SECOND // 2)
 
     async def script(w: Watched) -> None:
         assert w.client.channel is not None

@@ -23,7 +23,9 @@ def nowhere(name: str) -> Path:
 def test_one_policy_is_itself() -> None:
     with build.runtime(config(Use("scripted")), nowhere) as runtime:
         assert not isinstance(runtime.parts.policy, Minds)
-        assert runtime.describe() == {"policy": "scripted", "voice": "plain", "workers": [], "safety": "on"}
+        found = runtime.describe()
+        assert found.pop("privacy") == {"context": "personal", "affect": "on", "records": False, "notice": ""}
+        assert found == {"policy": "scripted", "voice": "plain", "workers": [], "safety": "on"}
 
 
 def test_a_mind_that_does_not_load_leaves_the_floor_to_the_next(tmp_path: Path) -> None:

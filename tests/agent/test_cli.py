@@ -99,8 +99,16 @@ def test_her_words_her_face_and_the_answer(scene: scenes.Scene, events: list[dic
     assert any(e["type"] == "turn" and e["speaker"] == "agent" for e in events)
 
 
-def test_the_story_is_for_people(scene: scenes.Scene) -> None:
-    done = agent("replay", scene.path)
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration that answers without writing: for what depends on no mind and no voice."""
+    path = tmp_path_factory.mktemp("quick") / "quick.toml"
+    path.write_text('policy = "scripted"\nvoice = "plain"\n', encoding="utf-8")
+    return path
+
+
+def test_the_story_is_for_people(scene: scenes.Scene, quick: Path) -> None:
+    done = agent("replay", scene.path, "--config", quick)
     assert "“My dog died last night" in done.stdout
     assert "decides   speak" in done.stdout
     assert "face      sad" in done.stdout
@@ -127,14 +135,14 @@ def test_a_file_that_cannot_be_played_is_named(make: Any, words: str, tmp_path: 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (scenes.audio_only, "there are no pictures in it"),
-        (scenes.video_only, "there is no sound in it"),
-        (scenes.truncated, "truncated"),
+        (lambda folder: scenes.cut(scenes.audio_only(folder), folder / "a.m4a", 5), "there are no pictures in it"),
+        (lambda folder: scenes.cut(scenes.video_only(folder), folder / "v.mp4", 5), "there is no sound in it"),
+        (lambda folder: scenes.truncated(folder, 0.25), "truncated"),
     ],
     ids=["audio only", "video only", "truncated"],
 )
-def test_what_a_file_lacks_is_said_and_the_rest_is_played(make: Any, words: str, tmp_path: Path) -> None:
-    done = agent("replay", make(tmp_path), "--json")
+def test_what_a_file_lacks_is_said_and_the_rest_is_played(make: Any, words: str, tmp_path: Path, quick: Path) -> None:
+    done = agent("replay", make(tmp_path), "--json", "--config", quick)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert words in done.stderr.lower(), done.stderr

@@ -126,6 +126,15 @@ def test_comfort_is_not_broken_off_at_once_but_not_put_off_for_ever() -> None:
     assert honesty.says_ai(words(told(Disclosing(Talker(sad)), later))[-1])
 
 
+@pytest.mark.parametrize("emotion", ["warm", "calm", "concern"])
+def test_comfort_is_known_by_what_was_said_whatever_its_look(emotion: str) -> None:
+    cut = Turn("agent", "Hi,", SECOND, 2 * SECOND, cut=True)
+    entries = (cut, says("My father died last night.", 5 * SECOND))
+    comfort = line("That goes deep.", emotion=emotion)
+    assert words(told(Disclosing(Talker(comfort)), window(9 * SECOND, *entries))) == ["That goes deep."]
+    assert honesty.says_ai(words(told(Disclosing(Talker(comfort)), window(130 * SECOND, *entries)))[-1])
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, Use
+from agent import token
+from agent.config import Config, ConfigError, Use
 from agent.doctor import Finding, examine
+from agent.doors import key_of
 from agent.models import Store
 from agent.server_options import ServerConfig
 
@@ -61,10 +63,22 @@ def test_an_address_that_is_not_ours_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
-def test_listening_on_every_address_is_warned_of(host: str) -> None:
+def test_listening_on_every_address_needs_a_key(host: str, tmp_path: Path) -> None:
     (finding,) = found("reach", config=server(host=host))
-    assert finding.state == "warn"
+    assert finding.state == "fail"
+    assert finding.what == str(raised(ServerConfig(host=host)))
     assert "127.0.0.1" in finding.fix
+    token.new_key(tmp_path / "key")
+    config = Config(server=ServerConfig(host=host, port=0, key_file=str(tmp_path / "key")), policy=Use("scripted"))
+    (guarded,) = found("reach", config=config)
+    assert guarded.state == "warn"
+    assert "TLS" in guarded.fix
+
+
+def raised(server: ServerConfig) -> ConfigError:
+    with pytest.raises(ConfigError) as error:
+        key_of(server)
+    return error.value
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

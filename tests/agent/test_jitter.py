@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from agent.journal import Event, Note
 from agent.transports import _aiortc, _frames
-from agent.transports._call import WebRtcCall
+from agent.transports._call import RemoteCall
 from agent.transports._frames import Frame, FrameBuffer, Nacks, Part, VideoInlet, begins_key, signed
 from agent.transports._latest import Latest
 from agent.transports._limits import CallLimits
@@ -400,19 +400,20 @@ def test_the_state_of_the_link_is_told_as_it_changes() -> None:
         if isinstance(event.body, Note) and event.body.event == "link":
             told.append((clock.time // SECOND, str(event.body.data["state"])))
 
-    call = WebRtcCall("c", clock, CallLimits(), {}, watch)
+    call = RemoteCall("c", clock, CallLimits(), {}, watch)
     for second in range(16):
         clock.time = second * SECOND + MS
         call._tick()
         assert not call.over or second >= 15
-    assert told == [(2, "degraded"), (10, "lost")]
+    assert told == [(2, "degraded"), (10, "lost"), (15, "closed")]
     assert call.over
-    call = WebRtcCall("c", clock, CallLimits(), {}, watch)
-    clock.time += 5 * SECOND
+    call = RemoteCall("c", clock, CallLimits(), {}, watch)
+    for _ in range(5):
+        clock.time += SECOND
+        call._tick()
+    call.life.sign(clock.time)
     call._tick()
-    call._seen_at = clock.time
-    call._tick()
-    assert [state for _, state in told[2:]] == ["degraded", "live"]
+    assert [state for _, state in told[3:]] == ["degraded", "live"]
 
 
 class _Now:

@@ -91,10 +91,13 @@ def test_without_leave_no_word_and_no_look_is_written() -> None:
     assert lines[9] == {"t": 2.2, "type": "thought", "reply": 2, "mind": "omni", "words_count": 6}
 
 
-def test_with_leave_everything_is_written() -> None:
-    text = json.dumps(written(personal=True))
+def test_with_leave_everything_is_written_under_names_that_say_so() -> None:
+    lines = written(personal=True)
+    text = json.dumps(lines)
     for word in ("my dog died", "I am so sorry.", "sad", "Loss."):
         assert word in text
+    bare = [{k: v for k, v in line.items() if not k.startswith("pii.")} for line in lines]
+    assert bare == written(personal=False)
 
 
 def test_the_story_tells_changes_once() -> None:

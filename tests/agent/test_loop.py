@@ -234,7 +234,8 @@ def test_a_policy_that_is_late_is_covered_too() -> None:
     caller = Loopback(quiet(12))
     parts = Parts([Script("ear", said("Hello.", 1.0, 2.0))], Mindful(Stuck(kind_words)), PlainVoice(), STILL)
     clock.run(Call(caller, parts, clock).run())
-    assert Caption("agent", ReplyOptions().fallback, final=True, reply=1) in caller.of(Caption)
+    both = f"{ReplyOptions().filler} {ReplyOptions().fallback}"
+    assert Caption("agent", both, final=True, reply=1) in caller.of(Caption)
 
 
 def test_a_failing_voice_leaves_the_caption() -> None:
@@ -249,7 +250,7 @@ def test_a_failing_voice_leaves_the_caption() -> None:
     parts = Parts([Script("ear", said("Hello.", 1.0, 2.0))], Mindful(mind), Hoarse(), STILL)
     clock.run(Call(caller, parts, clock).run())
     final = [c for c in caller.of(Caption) if isinstance(c, Caption) and c.final and c.speaker == "agent"]
-    assert final[0].text == "I am sorry to hear that. Do you want to tell me more?"
+    assert final[0].text == f"I am sorry to hear that. {ReplyOptions().voiceless} Do you want to tell me more?"
 
 
 def test_typed_words_are_answered() -> None:

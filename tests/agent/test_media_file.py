@@ -1,461 +1,174 @@
-"""Files as media: right times, right pixels, and a clear word about everything that is wrong with a file."""
+"""Files are decoded in a process of their own: the same media come out, and what a file does to it has a name."""
 
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from agent import media_file
+from agent.media_decode import open_here
 from agent.media_file import (
+    Breaks,
+    Limits,
     MediaError,
     MissingFile,
+    NeverEnds,
     NotAFile,
     NothingToPlay,
     NotMedia,
-    TooLarge,
     open_media,
 )
-from agent.media_reader import MAX_SIDE
-from agent.models import resolve_clip
 from perception.media import AudioChunk, VideoFrame
-from perception.timebase import MS, SECOND, as_seconds, from_ticks
-from tests import scenes
-
-
-def read(path: Path) -> tuple[list[AudioChunk], list[VideoFrame], list[str]]:
-    with open_media(path) as media:
-        everything = list(media)
-        order = [m.end if isinstance(m, AudioChunk) else m.at for m in everything]
-        assert order == sorted(order), "out of order"
-        sound = [m for m in everything if isinstance(m, AudioChunk)]
-        assert all(0 < len(c.samples) <= 320 and c.rate_hz == 16_000 for c in sound)
-        return sound, [m for m in everything if isinstance(m, VideoFrame)], media.notes
-
-
-def tone(rate_hz: int, seconds: float, hz: float = 440.0) -> NDArray[np.float64]:
-    return 0.5 * np.sin(2 * np.pi * hz * np.arange(round(rate_hz * seconds)) / rate_hz)
-
-
-def write_sound(
-    path: Path,
-    codec: str = "pcm_s16le",
-    *,
-    rate_hz: int = 16_000,
-    layout: str = "mono",
-    format: str = "s16",
-    seconds: float = 1.0,
-    hz: float = 440.0,
-) -> Path:
-    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
-    wave = np.repeat(tone(rate_hz, seconds, hz)[None], channels, axis=0)
-    scaled = wave * 32767 if format.startswith("s16") else wave * ((1 << 31) - 1) if format.startswith("s32") else wave
-    kind = {"s16": np.int16, "s32": np.int32, "flt": np.float32, "dbl": np.float64}[format.rstrip("p")]
-    data = scaled.astype(kind)
-    if not format.endswith("p"):
-        data = data.T.reshape(1, -1)
-    with av.open(str(path), "w") as out:
-        stream: Any = out.add_stream(codec, rate=rate_hz, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=format, layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
-        for each in (frame, None):
-            out.mux(stream.encode(each))
-    return path
-
-
-def write_pictures(
-    path: Path,
-    codec: str = "mpeg4",
-    *,
-    size: tuple[int, int] = (64, 48),
-    instants: Sequence[int] = tuple(range(0, 1000, 40)),
-    sound_from: float | None = None,
-    sound_seconds: float = 1.0,
-    pix_fmt: str = "yuv420p",
-    options: dict[str, str] | None = None,
-) -> Path:
-    """Write pictures at ``instants`` (ms) that get brighter with time; left half red, right half blue."""
-    width, height = size
-    base = Fraction(1, 1000)
-    with av.open(str(path), "w", options=options or {}) as out:
-        stream: Any = out.add_stream(codec, rate=25, width=width, height=height, pix_fmt=pix_fmt)
-        stream.codec_context.time_base = base
-        sound: Any = out.add_stream("pcm_s16le", rate=16_000, layout="mono") if sound_from is not None else None
-        for at in instants:
-            pixels = np.zeros((height, width, 3), np.uint8)
-            pixels[:, : width // 2, 0] = pixels[:, width // 2 :, 2] = 120 + at // 10 % 130
-            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pix_fmt)
-            picture.pts, picture.time_base = at, base
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode(None))
-        if sound is not None and sound_from is not None:
-            data = (tone(16_000, sound_seconds) * 32767).astype(np.int16)[None]
-            frame = av.AudioFrame.from_ndarray(data, format="s16", layout="mono")
-            frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
-            frame.pts = round(sound_from * 16_000)
-            for each in (frame, None):
-                out.mux(sound.encode(each))
-    return path
-
-
-def pitch_hz(chunks: list[AudioChunk]) -> float:
-    sound = np.concatenate([c.samples for c in chunks])
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
-    return float(spectrum.argmax() * 16_000 / len(sound))
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "rate_hz", "layout", "format"),
-    [
-        ("a.wav", "pcm_s16le", 16_000, "mono", "s16"),
-        ("a.wav", "pcm_s16le", 8_000, "mono", "s16"),
-        ("a.wav", "pcm_s16le", 44_100, "stereo", "s16"),
-        ("a.wav", "pcm_s32le", 48_000, "5.1", "s32"),
-        ("a.wav", "pcm_f32le", 22_050, "stereo", "flt"),
-        ("a.wav", "pcm_f64le", 96_000, "mono", "dbl"),
-        ("a.flac", "flac", 44_100, "stereo", "s16"),
-        ("a.m4a", "aac", 44_100, "stereo", "fltp"),
-        ("a.mp3", "libmp3lame", 44_100, "mono", "fltp"),
-        ("a.ogg", "libopus", 48_000, "stereo", "flt"),
-        ("a.mkv", "pcm_s16le", 11_025, "mono", "s16"),
-    ],
-)
-def test_any_sound_becomes_16_khz_mono(
-    tmp_path: Path, name: str, codec: str, rate_hz: int, layout: str, format: str
-) -> None:
-    path = write_sound(tmp_path / name, codec, rate_hz=rate_hz, layout=layout, format=format)
-    sound, pictures, notes = read(path)
-    assert not pictures
-    assert notes == ["there are no pictures in it"]
-    assert sound[0].start == 0
-    assert as_seconds(sound[-1].end) == pytest.approx(1.0, abs=0.06)
-    assert pitch_hz(sound) == pytest.approx(440, abs=3)
-    loudness = np.sqrt(np.mean(np.concatenate([c.samples for c in sound[5:-5]]) ** 2))
-    assert loudness == pytest.approx(0.354, rel=0.1)
-    for before, after in pairwise(sound):
-        assert abs(after.start - before.end) <= 1
-
-
-def test_info_says_what_is_in_the_file(tmp_path: Path) -> None:
-    with open_media(write_pictures(tmp_path / "a.mkv", sound_from=0.0)) as media:
-        info = media.info
-    assert (info.width, info.height, info.rate_hz, info.channels) == (64, 48, 16_000, 1)
-    assert (info.video, info.audio) == ("mpeg4", "pcm_s16le")
-    assert info.duration is not None
-    assert as_seconds(info.duration) == pytest.approx(1.0, abs=0.05)
-
-
-@pytest.mark.slow
-def test_pictures_are_rgb_at_their_times(tmp_path: Path) -> None:
-    _, pictures, notes = read(write_pictures(tmp_path / "a.mkv"))
-    assert [p.at for p in pictures] == [n * 40 * MS for n in range(25)]
-    assert notes == ["there is no sound in it"]
-    for picture in pictures:
-        assert picture.pixels.shape == (48, 64, 3)
-        assert picture.pixels[24, 8, 0] > 100 > picture.pixels[24, 8, 2]
-        assert picture.pixels[24, 56, 2] > 100 > picture.pixels[24, 56, 0]
-
-
-def test_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
-    instants = [0, 40, 400, 433, 466, 900, 2000, 2020, 2500]
-    _, pictures, notes = read(write_pictures(tmp_path / "a.mkv", instants=instants))
-    assert [p.at // MS for p in pictures] == instants
-    assert notes == ["there is no sound in it"]
-
-
-@pytest.mark.slow
-def test_a_thousand_pictures_a_second_are_thinned(tmp_path: Path) -> None:
-    _, pictures, _ = read(write_pictures(tmp_path / "a.mkv", instants=range(1000)))
-    assert len(pictures) <= 67
-
-
-@pytest.mark.slow
-def test_late_sound_keeps_its_place(tmp_path: Path) -> None:
-    sound, pictures, notes = read(write_pictures(tmp_path / "a.mkv", sound_from=0.5))
-    assert pictures[0].at == 0
-    assert sound[0].start == 500 * MS
-    assert not notes
-
-
-def test_a_file_that_begins_late_starts_at_zero(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "a.mkv", instants=range(5000, 6000, 40), sound_from=5.2)
-    sound, pictures, _ = read(path)
-    assert pictures[0].at == 0
-    assert sound[0].start == 200 * MS
-
-
-def test_times_before_zero_start_at_zero(tmp_path: Path) -> None:
-    """As an edit list or a priming encoder leaves them."""
-    path = write_pictures(
-        tmp_path / "a.mkv",
-        instants=range(-400, 600, 40),
-        sound_from=0.0,
-        options={"avoid_negative_ts": "disabled"},
-    )
-    sound, pictures, _ = read(path)
-    assert pictures[0].at == 0
-    assert sound[0].start == 400 * MS
-
-
-def test_a_stamp_an_hour_ahead_does_not_make_an_hour_of_silence(tmp_path: Path) -> None:
-    instants = [*range(0, 400, 40), *range(3_600_000, 3_600_400, 40)]
-    _, pictures, notes = read(write_pictures(tmp_path / "a.mkv", instants=instants))
-    assert len(pictures) == 20
-    assert pictures[-1].at < 2 * SECOND
-    assert any("time stamps jump" in note for note in notes)
-
-
-def test_streams_stamped_hours_apart_each_start_at_zero(tmp_path: Path) -> None:
-    sound, pictures, notes = read(write_pictures(tmp_path / "a.mkv", sound_from=7200.0))
-    assert sound[0].start == pictures[0].at == 0
-    assert any("more than a minute apart" in note for note in notes)
-
-
-def test_two_recordings_in_a_row_play_on(tmp_path: Path) -> None:
-    """Two MPEG streams joined byte by byte: the stamps go back to the beginning in the middle."""
-    one = write_sound(tmp_path / "one.ts", "mp2", rate_hz=48_000, layout="stereo", seconds=2.0).read_bytes()
-    path = tmp_path / "both.ts"
-    path.write_bytes(one + one)
-    sound, _, notes = read(path)
-    assert as_seconds(sound[-1].end) == pytest.approx(4.0, abs=0.15)
-    assert any("time stamps jump" in note for note in notes)
-    assert all(b.start >= a.end - 1 for a, b in pairwise(sound))
-
-
-@pytest.mark.parametrize(("turn", "corner"), [(90, "top"), (-90, "bottom"), (180, "right")])
-def test_a_phone_held_upright_gives_upright_pictures(tmp_path: Path, turn: int, corner: str) -> None:
-    """The file asks for a turn of the picture, clockwise, in the matrix of its track header."""
-    path = write_pictures(tmp_path / "a.mp4", size=(64, 48))
-    data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 4 + 40
-    one = 1 << 16
-    cos, sin = {90: (0, one), -90: (0, -one), 180: (-one, 0)}[turn]
-    data[matrix : matrix + 36] = struct.pack(">9i", cos, sin, 0, -sin, cos, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
-    _, pictures, _ = read(path)
-    pixels = pictures[0].pixels
-    assert pixels.shape == ((64, 48, 3) if abs(turn) == 90 else (48, 64, 3))
-    height, width = pixels.shape[:2]
-    where = {"top": (4, width // 2), "bottom": (height - 5, width // 2), "right": (height // 2, width - 5)}[corner]
-    assert pixels[where][0] > 100 > pixels[where][2], "the red half of the picture is on the wrong side"
-
-
-@pytest.mark.slow
-def test_large_pictures_are_scaled_down(tmp_path: Path) -> None:
-    _, pictures, _ = read(write_pictures(tmp_path / "a.mkv", size=(1920, 1080), instants=[0, 40]))
-    assert pictures[0].pixels.shape == (720, MAX_SIDE, 3)
-
-
-@pytest.mark.slow
-def test_absurd_dimensions_are_refused(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "a.nut", "rawvideo", size=(8192, 4096), instants=[0], pix_fmt="gray")
-    with pytest.raises(TooLarge, match="8192x4096"):
-        open_media(path)
-
-
-def test_absurd_length_is_refused(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "a.mkv", instants=[0, 5 * 3_600_000])
-    with pytest.raises(TooLarge, match=r"5\.0 hours are too long"):
-        open_media(path)
-
-
-def test_the_length_limit_holds_while_playing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_sound(tmp_path / "a.mkv", seconds=3.0)
-    with open_media(path) as media:
-        monkeypatch.setattr(media_file, "MAX_DURATION", 2 * SECOND)
-        chunks = list(media)
-        assert max(m.end for m in chunks if isinstance(m, AudioChunk)) <= 2 * SECOND
-        assert any("the rest is left out" in note for note in media.notes)
-
-
-def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
-    plain = write_sound(tmp_path / "plain.mp3", "libmp3lame", rate_hz=44_100, format="fltp")
-    path = tmp_path / "cover.mp3"
-    cover = np.full((64, 64, 3), 200, np.uint8)
-    with av.open(str(plain)) as source, av.open(str(path), "w") as out:
-        sound = out.add_stream_from_template(source.streams.audio[0])
-        art = out.add_stream("png", rate=1, width=64, height=64, pix_fmt="rgb24")
-        art.disposition = av.stream.Disposition.attached_pic
-        picture = av.VideoFrame.from_ndarray(cover, format="rgb24")
-        picture.pts = 0
-        for packet in art.encode(picture) + art.encode(None):
-            out.mux(packet)
-        for packet in source.demux(audio=0):
-            if packet.dts is not None:
-                packet.stream = sound
-                out.mux(packet)
-    sound_chunks, pictures, notes = read(path)
-    assert sound_chunks
-    assert not pictures
-    assert "there are no pictures in it" in notes
-
-
-Make = Callable[[Path], Path]
-
-
-def empty(folder: Path) -> Path:
-    path = folder / "empty.mp4"
-    path.touch()
-    return path
-
-
-def noise(folder: Path) -> Path:
-    path = folder / "noise.mp4"
-    path.write_bytes(np.random.default_rng(0).bytes(200_000))
-    return path
-
-
-def playlist(folder: Path) -> Path:
-    write_sound(folder / "secret.wav")
-    path = folder / "list.m3u8"
-    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n", encoding="utf-8")
-    return path
-
-
-def concat(folder: Path) -> Path:
-    write_sound(folder / "other.wav")
-    path = folder / "list.mkv"
-    path.write_text("ffconcat version 1.0\nfile other.wav\n", encoding="utf-8")
-    return path
-
-
-def headless(folder: Path) -> Path:
-    """An MP4 whose index, at its end, is missing."""
-    path = write_pictures(folder / "a.mp4")
-    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 2])
-    return path
-
-
-@pytest.mark.parametrize(
-    ("make", "kind", "says"),
-    [
-        (lambda folder: folder / "gone.mp4", MissingFile, "no such file"),
-        (lambda folder: folder, NotAFile, "directory"),
-        (lambda _: Path(os.devnull), NotAFile, "not a regular file"),
-        (empty, NotMedia, "empty"),
-        (noise, NotMedia, "not a video or audio file"),
-        (scenes.no_media, NotMedia, "not a video or audio file"),
-        (playlist, NotMedia, "not a video or audio file"),
-        (concat, NotMedia, "not a video or audio file"),
-        (headless, NotMedia, "cut off before its index"),
-    ],
-)
-def test_what_cannot_be_played_says_why(tmp_path: Path, make: Make, kind: type[MediaError], says: str) -> None:
-    path = make(tmp_path)
-    with pytest.raises(kind, match=says) as caught:
-        open_media(path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_name_that_looks_like_an_address_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_sound(tmp_path / "a.wav").rename("concat:a.wav|b.wav")
-    assert read(Path("concat:a.wav|b.wav"))[0]
-    with pytest.raises(MissingFile):
-        open_media("http://127.0.0.1:9/a.mp4")
-
-
-def test_neither_sound_nor_pictures(tmp_path: Path) -> None:
-    path = tmp_path / "titles.mkv"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ass")
-        stream.codec_context.subtitle_header = b"[Script Info]\n[V4+ Styles]\n[Events]\n"
-        out.start_encoding()
-        packet = av.Packet(b"0,0,Default,,0,0,0,,Hello")
-        packet.stream, packet.pts, packet.dts, packet.duration = stream, 0, 0, 1000
-        out.mux(packet)
-    with pytest.raises(NothingToPlay, match="neither sound nor pictures"):
-        open_media(path)
-
-
-@pytest.mark.models
-@pytest.mark.slow
-def test_a_truncated_file_plays_to_its_end_and_says_so(tmp_path: Path) -> None:
-    sound, pictures, notes = read(scenes.truncated(tmp_path))
-    assert 5 * SECOND < pictures[-1].at < 19 * SECOND
-    assert sound[-1].end > 5 * SECOND
-    assert any("truncated: it says 19.7 s, but ends after" in note for note in notes)
-
-
-def test_a_truncated_wav_says_so(tmp_path: Path) -> None:
-    path = write_sound(tmp_path / "a.wav", seconds=4.0)
-    path.write_bytes(path.read_bytes()[:40_000])
-    sound, _, _ = read(path)
-    assert as_seconds(sound[-1].end) == pytest.approx(1.25, abs=0.05)
-
-
-@pytest.mark.models
-@pytest.mark.slow
-def test_damage_in_the_middle_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "hurt.mp4"
-    data = bytearray(scenes.crying_to_joyful(tmp_path).path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 60_000] = np.random.default_rng(1).bytes(60_000)
-    path.write_bytes(data)
-    sound, pictures, notes = read(path)
-    assert any("damaged" in note for note in notes)
-    assert pictures[-1].at > 18 * SECOND
-    assert sound[-1].end > 18 * SECOND
-
-
-@pytest.mark.slow
-def test_any_cut_and_any_flipped_byte_ends_in_media_or_a_media_error(tmp_path: Path) -> None:
-    whole = write_pictures(tmp_path / "a.mp4", sound_from=None, options={"movflags": "faststart"}).read_bytes()
-    rng = np.random.default_rng(5)
-    path = tmp_path / "b.mp4"
-    refused = played = 0
-    for trial in range(150):
-        data = bytearray(whole)
-        for at in rng.integers(0, len(data), 1 + trial % 12):
-            data[at] = rng.integers(256)
-        path.write_bytes(data[: rng.integers(1, len(data) + 1)] if trial % 3 == 0 else data)
-        try:
-            _, pictures, _ = read(path)
-        except MediaError:
-            refused += 1
+from tests.media_samples import write_pictures
+
+pytestmark = pytest.mark.slow  # a process is started in each
+
+
+def test_the_same_comes_out_as_in_this_process(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mkv", sound_from=0.0)
+    with open_media(path) as apart, open_here(path) as here:
+        assert apart.info == here.info
+        assert apart.hears
+        pairs = list(zip(apart, here, strict=True))
+        assert apart.notes == here.notes
+    assert {type(m) for m, _ in pairs} == {AudioChunk, VideoFrame}
+    for found, wanted in pairs:
+        if isinstance(found, AudioChunk) and isinstance(wanted, AudioChunk):
+            assert (found.start, found.rate_hz) == (wanted.start, wanted.rate_hz)
+            np.testing.assert_array_equal(found.samples, wanted.samples)
         else:
-            played += 1
-            assert all(p.pixels.size for p in pictures)
-    assert refused > 10
-    assert played > 10
+            assert isinstance(found, VideoFrame)
+            assert isinstance(wanted, VideoFrame)
+            assert (found.at, found.source) == (wanted.at, wanted.source)
+            np.testing.assert_array_equal(found.pixels, wanted.pixels)
 
 
-@pytest.mark.models
+def test_notes_are_known_at_once(tmp_path: Path) -> None:
+    with open_media(write_pictures(tmp_path / "a.mkv")) as media:
+        assert media.notes == ["there is no sound in it"]
+        assert not media.hears
+
+
 @pytest.mark.parametrize(
-    ("clip", "frames", "first_sound_s"),
-    [("wolfganglanger", 472, 0.0), ("carphone", 120, None), ("face-noface", 168, 2.43)],
+    ("name", "content", "kind"),
+    [("none", None, MissingFile), ("folder", "", NotAFile), ("noise", "no media at all" * 100, NotMedia)],
 )
-@pytest.mark.slow
-def test_real_clips(clip: str, frames: int, first_sound_s: float | None) -> None:
-    sound, pictures, _ = read(resolve_clip(clip))
-    assert len(pictures) == frames
-    assert pictures[0].at == 0
-    assert [p.at for p in pictures] == sorted({p.at for p in pictures})
-    if first_sound_s is None:
-        assert not sound
-    else:
-        assert as_seconds(sound[0].start) == pytest.approx(first_sound_s, abs=0.01)
-        spoken = sum(len(c.samples) for c in sound)
-        assert abs(from_ticks(spoken, 16_000) - (sound[-1].end - sound[0].start)) < 50 * MS
+def test_what_cannot_be_played_says_why(tmp_path: Path, name: str, content: str | None, kind: type[MediaError]) -> None:
+    path = tmp_path / name
+    if content == "":
+        path.mkdir()
+    elif content is not None:
+        path.write_text(content)
+    with pytest.raises(kind, match=name):
+        open_media(path)
 
 
-@pytest.mark.models
-@pytest.mark.slow
-def test_only_little_is_in_memory_at_a_time(tmp_path: Path) -> None:
-    """All sound behind all pictures in the file: still no picture waits for sound."""
-    path = tmp_path / "late.mkv"
-    write_pictures(path, size=(640, 480), instants=range(0, 8000, 40), sound_from=0.0, sound_seconds=8.0)
+def test_a_truncated_file_plays_to_its_end_and_says_so(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mkv", sound_from=0.0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with open_media(path) as media:
+        assert list(media)
+        assert any("truncated" in note for note in media.notes)
+
+
+def film(
+    path: Path, codec: str, count: int, rate: int, *, size: tuple[int, int], patch: Callable[[bytes], bytes] = bytes
+) -> Path:
+    """The same encoded picture over and over."""
+    with av.open(str(path), "w", format="nut") as out:
+        stream: Any = out.add_stream(codec, rate=rate)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        grey = np.full((size[1], size[0], 3), 100, np.uint8)
+        (packet,) = [p for f in (av.VideoFrame.from_ndarray(grey, format="rgb24"), None) for p in stream.encode(f)]
+        data = patch(bytes(packet))
+        for k in range(count):
+            copy = av.Packet(data)
+            copy.stream, copy.pts, copy.dts, copy.time_base = stream, k, k, Fraction(1, rate)
+            copy.is_keyframe = True
+            out.mux(copy)
+    return path
+
+
+def claiming(side: int) -> Callable[[bytes], bytes]:
+    """Let a key picture of VP8 say that it is ``side`` pixels wide and high."""
+
+    def patch(data: bytes) -> bytes:
+        at = data.index(b"\x9d\x01\x2a") + 3
+        return data[:at] + side.to_bytes(2, "little") * 2 + data[at + 4 :]
+
+    return patch
+
+
+def test_a_file_that_brings_nothing_is_given_up(tmp_path: Path) -> None:
+    """A million pictures a second: hours of work for each that is wanted."""
+    path = film(tmp_path / "busy.nut", "mjpeg", 700, 1_000_000, size=(2560, 1440))
+    with (
+        pytest.raises(NeverEnds, match=r"busy.nut: 1 s of work brought nothing"),
+        open_media(path, limits=Limits(cpu_s=1)) as media,
+    ):
+        list(media)
+
+
+def test_a_file_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    """The container says 64x48, the pictures in it 16,000x16,000."""
+    path = film(tmp_path / "huge.nut", "libvpx", 3, 25, size=(64, 48), patch=claiming(16_000))
+    with (
+        pytest.raises(NothingToPlay, match=r"huge.nut: nothing in it.*takes too much memory"),
+        open_media(path, limits=Limits(memory_mb=256)) as media,
+    ):
+        list(media)
+
+
+def test_a_decoder_that_stands_still_is_given_up(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mkv", instants=range(0, 4000, 40), size=(320, 240))
+    with open_media(path, limits=Limits(wait_s=0.3)) as media:
+        items = iter(media)
+        next(items)
+        os.kill(media._child.pid, signal.SIGSTOP)
+        with pytest.raises(NeverEnds, match=r"a.mkv: nothing came out of it for 0.3 s"):
+            list(items)
+
+
+def test_a_decoder_that_crashes_has_a_name(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mkv", instants=range(0, 4000, 40), size=(320, 240))
     with open_media(path) as media:
         items = iter(media)
-        head = [next(items) for _ in range(20)]
-    assert {type(m) for m in head} == {AudioChunk, VideoFrame}
-    assert max(m.end if isinstance(m, AudioChunk) else m.at for m in head) < SECOND
+        next(items)
+        os.kill(media._child.pid, signal.SIGSEGV)
+        with pytest.raises(Breaks, match=r"a.mkv: decoding it crashed the decoder.*-11"):
+            list(items)
+
+
+def test_a_file_that_is_closed_while_it_is_read(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mkv", instants=range(0, 4000, 40), size=(320, 240))
+    media = open_media(path)
+    found: list[Exception] = []
+
+    def read() -> None:
+        try:
+            list(media)
+        except MediaError as error:
+            found.append(error)
+
+    os.kill(media._child.pid, signal.SIGSTOP)
+    reader = threading.Thread(target=read)
+    reader.start()
+    media.close()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert [type(error) for error in found] == [MediaError]
+
+
+def test_every_kind_of_error_comes_through() -> None:
+    of_files = {kind for kind in MediaError.__subclasses__() if kind.__module__ == "agent.media_decode"}
+    assert set(media_file._KINDS.values()) == of_files

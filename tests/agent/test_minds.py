@@ -489,7 +489,7 @@ def test_a_call_hears_the_next_mind_and_the_journal_says_so() -> None:
 def test_a_call_whose_first_mind_hangs_is_answered_within_the_limit() -> None:
     # Time must go on while a mind hangs, so the work is given a long fixed cost.
     caller, events = talk(Fake([HANG]), Fake([SMALL]), cost=4 * SECOND)
-    assert words(caller) == ["I hear you."]
+    assert words(caller) == [f"{ReplyOptions().filler} I hear you."]
     (fell,) = (e for e in events if isinstance(e.body, Note) and e.body.event == "mind_failed")
     assert not noted(events, "policy_failed")
     assert as_seconds(fell.at) < 3.3 + ReplyOptions().first_decision / SECOND
@@ -529,5 +529,5 @@ def test_thoughts_are_no_decisions_and_do_not_buy_time() -> None:
     clock.run(Call(caller, parts, clock, [events.append]).run())
     thoughts = [e for e in events if isinstance(e.body, Pondered)]
     assert 10 <= len(thoughts) <= 13
-    assert words(caller) == [ReplyOptions().fallback]
+    assert words(caller) == [f"{ReplyOptions().filler} {ReplyOptions().fallback}"]
     assert noted(events, "policy_failed") == [{"late": True, "reply": 1}]

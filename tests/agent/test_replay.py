@@ -21,7 +21,7 @@ from agent.transports.replay import Replay, ReplayDoor, continuous, load
 from perception.media import RATE_HZ, AudioChunk, Media, Text, VideoFrame
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from tests import scenes
-from tests.agent.test_media_file import write_pictures, write_sound
+from tests.media_samples import write_pictures, write_sound
 
 Fed = list[tuple[Nanos, Media | Signal]]
 

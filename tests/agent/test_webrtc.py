@@ -23,7 +23,7 @@ from agent.playout import Playout
 from agent.transports import Transport
 from agent.transports._limits import CallLimits
 from agent.transports._opus import OpusDecoder, OpusTrack
-from agent.transports._outbox import Outbox
+from agent.transports._outbox import DataChannel, Outbox
 from agent.transports.webrtc import Bye, Candidate, Offer, Refused, Trickle, WebRtcDoor, load
 from agent.wire import Outbound, ours
 from perception.media import AudioChunk
@@ -163,7 +163,8 @@ def test_the_answer_suits_a_browser() -> None:
             assert "PCMU" not in sections[0]
             assert "a=recvonly" in sections[1]
             assert "127.0.0.1" in sections[0]
-            assert set(answer) == {"sdp", "type", "pc_id"}
+            assert set(answer) == {"sdp", "type", "pc_id", "resume", "link"}
+            assert answer["link"] == {"degraded_s": 2, "lost_s": 10, "kept_s": 15}
             await client.accept(answer)
 
     run(main)
@@ -710,7 +711,7 @@ def test_the_outbox_drops_what_may_be_missed_first() -> None:
             self.bufferedAmount += 100_000
 
     channel: Any = Channel()
-    outbox.attach(channel)
+    outbox.attach(DataChannel(channel))
     assert len(channel.sent) == 2, "no more than aiortc is able to send"
     channel.bufferedAmount = 0
     channel.handler()

@@ -53,7 +53,15 @@ def ask(t: str, d: Any = None) -> str:
             ask("consent", {"senses": ["vad", "face"], "version": 2}),
             wire.Consent(id="abcd1234", senses=frozenset({"vad", "face"}), version=2),
         ),
+        (
+            ask("consent", {"senses": [], "version": "2026-11", "locale": "de-AT", "recording": True}),
+            wire.Consent(id="abcd1234", senses=frozenset(), version="2026-11", locale="de-AT", recording=True),
+        ),
         (ask("senses", {"senses": []}), wire.Senses(id="abcd1234", senses=frozenset())),
+        (
+            ask("senses", {"senses": [], "recording": False}),
+            wire.Senses(id="abcd1234", senses=frozenset(), recording=False),
+        ),
         (ask("push-to-talk", {"held": True}), wire.PushToTalk(id="abcd1234", enabled=True, held=True)),
         (ask("stop"), wire.Stop(id="abcd1234")),
         (ask("ping", {"anything": 1}), wire.Echo(id="abcd1234")),
@@ -256,3 +264,23 @@ def test_what_may_be_missed() -> None:
     assert all(m.droppable for m in wire.event(Event(0, Metric("x", 1.0))))
     assert all(m.droppable for m in wire.event(Event(0, Pondered(Thought(text="Hm."), 1))))
     assert not any(m.droppable for m in wire.event(Event(0, Turn("user", "hi", 0, 1))))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"version": "I said so"}, {"version": ""}, {"version": -1}, {"version": 1, "locale": "x y"}, {"senses": [""]}],
+)
+def test_an_agreement_holds_no_words_of_anybody(bad: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireError):
+        wire.parse(ask("consent", {"senses": [], "version": 1} | bad))
+
+
+def test_what_concerns_the_person_is_told_to_all_and_never_missed() -> None:
+    for name in ("consent_stored", "consent_not_stored", "consent_withdrawn", "closing"):
+        found = Event(SECOND, Note(name))
+        assert wire.concerns_person(found)
+        assert not any(message.droppable for message in wire.event(found))
+    other = Event(SECOND, Note("media_drift"))
+    assert not wire.concerns_person(other)
+    assert all(message.droppable for message in wire.event(other))
+    assert not wire.concerns_person(Event(SECOND, Metric("consent_stored", 1.0)))

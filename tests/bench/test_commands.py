@@ -14,8 +14,8 @@ import pytest
 
 from agent.bench.records import RECORDS
 from agent.cli import USAGE, main
-from tests.agent.test_media_file import write_sound
 from tests.bench.test_replaying import film
+from tests.media_samples import write_sound
 
 pytestmark = pytest.mark.slow
 

@@ -31,7 +31,7 @@ from policy.decision import Decision, Speak, Step, Thought
 from policy.tasks import Ask, Item, TaskError
 from policy.tasks.humansense import load
 from tests.agent.stage import Mindful
-from tests.agent.test_media_file import write_sound
+from tests.media_samples import write_sound
 
 COSTS = {"brightness": 5 * MS, "level": 5 * MS, "policy": 50 * MS}
 OPTIONS = ("A. dark", "B. bright")

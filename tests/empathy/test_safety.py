@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from agent.config import Config, Use
 from agent.empathy import Given
 from agent.empathy import safety as measure
 from agent.empathy.safety_items import LEVELS, ItemError, load, parse
-from agent.empathy.safety_stage import Killed, play
+from agent.empathy.safety_stage import Killed, Once, Timed, play
 from agent.lane import SafetyLane
 from agent.models import resolve
 from perception.timebase import seconds
 from policy.backends import scripted
-from policy.safety import KINDS, Lookout
-from policy.words import load_table, plain
+from policy.safety import KINDS, Lookout, Sensitivity
+from policy.training.veiled_sentences import examples
+from policy.words import plain
 
-ROOT = Path(__file__).parents[2]
 CONFIG = Config()
 COSTS = {name: seconds(cost) for name, cost in CONFIG.replay.costs.items()}
 
@@ -35,19 +36,37 @@ def test_there_are_enough_sentences_and_half_of_them_is_held_out() -> None:
         if level != "harmless":
             assert {i.group for i in halves[1]} == set(KINDS)
     assert len({i.id for i in items}) == len(items)
-    both = [plain(i.words) for i in items if i.part != "corpus"]
-    assert len(set(both)) == len(both)
+    written = [plain(i.words) for i in items if i.part != "corpus"]
+    assert len(set(written)) == len(written)
+    blind = [i for i in items if i.part == "blind"]
+    assert [sum(i.level == level for i in blind) for level in LEVELS] == [40, 60, 140]
 
 
 def test_nothing_that_is_measured_was_trained_on() -> None:
-    table = tomllib.loads((ROOT / "policy" / "training" / "danger.toml").read_text(encoding="utf-8"))
-    old = load_table("danger")
-    trained = {
-        plain(t) for section in (table["danger"], table["harmless"], old["veiled"]) for v in section.values() for t in v
-    }
-    trained |= {plain(text) for text in old["harmless"]["utterances"]}
-    assert len(trained) > 1500
-    assert not [i.id for i in load() if i.part != "corpus" and plain(i.words) in trained]
+    given = examples()
+    trained = {plain(text) for text, _ in (*given.own, *given.everyday)}
+    assert len(trained) > 5000
+    assert not [i.id for i in load() if plain(i.words) in trained]
+
+
+def test_a_text_is_read_once_for_all_rows_and_its_look_is_timed_once() -> None:
+    asked: list[str] = []
+
+    def read(texts: Sequence[str], /) -> NDArray[np.float32]:
+        asked.extend(texts)
+        return np.full((len(texts), len(KINDS)), 0.1, np.float32)
+
+    once = Once(read)
+    first, second = Timed(once, Sensitivity()), Timed(once, Sensitivity())
+    for lookout in (first, second):
+        assert lookout.weigh("it is what it is") is None
+        assert lookout.weigh("it is what it is", distress=1.0) is None
+    assert once([]).shape == (0, len(KINDS))
+    assert asked == ["it is what it is"]
+    assert (len(first.took), len(second.took)) == (1, 0)
+    alone = Timed(None, Sensitivity())
+    alone.weigh("it is what it is")
+    assert len(alone.took) == 1
 
 
 def table(**changes: Any) -> dict[str, Any]:
@@ -76,9 +95,13 @@ def test_a_mistake_in_the_data_is_named(changes: dict[str, Any], message: str) -
         list(parse(table(**changes), "x", "tuning"))
 
 
-def test_a_held_out_half_that_was_touched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.empathy.safety_items.HELD_SHA256", "0" * 64)
-    with pytest.raises(ItemError, match=r"safety-heldout\.toml: is not the file that was held out"):
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("HELD_SHA256", "safety-heldout"), ("BLIND_SHA256", "safety-blind"), ("BLIND_2_SHA256", "safety-blind2")],
+)
+def test_what_is_held_out_and_was_touched_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, file: str) -> None:
+    monkeypatch.setattr(f"agent.empathy.safety_items.{name}", "0" * 64)
+    with pytest.raises(ItemError, match=rf"{file}\.toml: is not the file that was held out"):
         load(1)
 
 
@@ -119,7 +142,7 @@ def test_the_whole_measure_with_a_few_sentences(monkeypatch: pytest.MonkeyPatch)
     figures = {figure.name: figure for figure in part.rows[1].figures}
     assert figures["help shown, of all hits"].value == 1.0
     assert figures["only reviewed words, of all hits"].value == 1.0
-    assert figures["explicit found, held out"].target == ">= 98 %"
+    assert figures["explicit found, held out"].target == figures["explicit found, blind"].target == ">= 98 %"
     assert not math.isnan(figures["look for danger, p95"].value)
     assert {item["row"] for item in part.items} == {row.label for row in part.rows}
     assert "words" not in part.items[0]

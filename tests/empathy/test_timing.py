@@ -24,12 +24,15 @@ from agent.parts import CallOptions
 from agent.staged import Script
 from agent.thinking import Thinker
 from agent.tone import NEUTRAL, Tone
+from agent.turn_options import TurnOptions
 from agent.voices.plain import PlainVoice
 from perception.media import AudioChunk
 from perception.percept import END_OF_TURN, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.backends.scripted import Scripted
 
+HASTY = TurnOptions(patience=640 * MS, patience_likely=640 * MS)
+"""Every turn ends after 0.64 s, but where the words trail off."""
 COSTS = {"ear": MS, "policy": 50 * MS, "voice": 10 * MS, "face": 20 * MS}
 
 
@@ -80,7 +83,7 @@ def held(of: Channel, mind: Thinker | None = None, **finished: float) -> tuple[T
         workers=[ear(of, known)],
         policy=mind or Scripted(),
         voice=PlainVoice(),
-        options=CallOptions(),
+        options=CallOptions(turns=HASTY),
         costs=COSTS,
     )
     return score(happened)[0], happened
@@ -134,21 +137,9 @@ def test_a_word_that_cuts_the_voice_is_counted_as_a_false_interruption() -> None
 
 
 def test_a_reply_in_a_pause_is_a_cut_off_and_one_after_the_turn_is_a_takeover() -> None:
-    said = (Words("I was here first."), Rest(1.2, SENTENCE), Words("Then you came along."))
-    tally, _ = held(channel(*said))
+    tally, _ = held(channel(Words("I was here first."), Rest(1.2, SENTENCE), Words("Then you came along.")))
     assert tally.pauses == {SENTENCE: [True]}
-    tally, _ = held(channel(*said), I_was_here_first_=0.1)
-    assert tally.pauses == {SENTENCE: [True]}, "the name of the words has to fit"
-    of = channel(*said)
-    happened = hold(
-        of,
-        workers=[ear(of, {"I was here first.": 0.1})],
-        policy=Scripted(),
-        voice=PlainVoice(),
-        options=CallOptions(),
-        costs=COSTS,
-    )
-    tally = score(happened)[0]
+    tally, _ = held(channel(Words("I was here because"), Rest(1.2, SENTENCE), Words("you asked me first.")))
     assert tally.pauses == {SENTENCE: [False]}
     assert tally.taken == [True]
     assert tally.delays == [pytest.approx(0.64, abs=0.01)]

@@ -50,7 +50,8 @@ def replayed(folder: Path, clip: Path) -> list[dict[str, Any]]:
 
 
 def test_a_film_is_answered_by_the_omni_mind(folder: Path, tmp_path: Path) -> None:
-    events = replayed(folder, scenes.crying_to_joyful(tmp_path).path)
+    film = scenes.cut(scenes.crying_to_joyful(tmp_path).path, tmp_path / "crying.mp4", 6)
+    events = replayed(folder, film)
     replies = [e for e in events if e["type"] == "decision" and e["reply"] and e["action"] == "speak"]
     assert {e["mind"] for e in replies} == {"omni"}
     thoughts = [e for e in events if e["type"] == "thought"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -300,6 +301,6 @@ def test_a_talking_mouth_needs_more_to_mean_something() -> None:
 
 
 @pytest.mark.parametrize("options", [{"mesh_hz": 0.0}, {"facex_hz": -1.0}, {"people_hz": 0.0}, {"smoothing_s": 0.0}])
-def test_senseless_options_are_refused(options: dict[str, float]) -> None:
+def test_senseless_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="above 0"):
         face.load(resolve=resolve, **options)

@@ -17,7 +17,8 @@ from perception.percept import (
     UNCERTAIN,
 )
 from perception.timebase import SECOND, seconds
-from policy.prompt import Weigher, line_of, messages, quoted, render, stamp, summarise, weigh
+from policy.prompt import Weigher, line_of, messages, render, stamp, summarise, weigh
+from policy.quoting import quoted
 from policy.writer import conversation
 from tests.policy.windows import percept, talk
 
@@ -156,7 +157,8 @@ def test_messages_alternate_and_carry_the_summary() -> None:
         )
     )
     assert [m["role"] for m in chat] == ["system", "user", "assistant", "user"]
-    assert "They spoke of: exam." in chat[0]["content"]
+    assert "exam" not in chat[0]["content"], "words of the person are no instructions"
+    assert chat[1]["content"].startswith("(earlier) They spoke of: exam.")
     assert chat[2]["content"] == "Hello."
     assert chat[3]["content"].splitlines()[-1] == '[0:09.0] says: "and also"'
 

@@ -76,6 +76,25 @@ def test_danger_stays_danger_beside_a_film() -> None:
     assert check_patterns("I saw a film last night. I want to die.") is not None
 
 
+def test_a_way_of_speaking_is_no_danger_and_does_not_hide_one() -> None:
+    for words in (
+        "the battery's going to die so if i vanish that's why",
+        "i can't breathe in these jeans",
+        "if this meeting goes on any longer i'll jump out of the window",
+        "he hit me with a plastic sword, he's three",
+        "i'd shoot myself in the foot with that",
+    ):
+        assert check_patterns(words) is None, words
+    for words in (
+        "he hit me with his belt",
+        "my dad beats me when my homework is wrong",
+        "i can't breathe",
+        "i'm going to jump out of the window",
+        "i'm going to die tonight, i took all my pills",
+    ):
+        assert check_patterns(words) is not None, words
+
+
 def test_a_mistake_in_the_patterns_is_named() -> None:
     table = dict(load_table("danger-plain"))
     with pytest.raises(PatternError, match=r"\[medical\] patterns 1: there is no part \{limbs\}; there are will, self"):
@@ -118,6 +137,13 @@ def test_what_is_probable_enough_counts() -> None:
     assert (found.kind, found.confidence, found.plain) == ("abuse", 0.6, False)
     assert weigh("it was 0.4 of abuse") is None
     assert weigh("it was 0.4 of abuse", veiled=0.3) is not None
+
+
+def test_the_risk_of_words_is_told_by_itself() -> None:
+    lookout = Lookout(veiled=Told())
+    assert lookout.risk("it was 0.4 of abuse") == pytest.approx(0.4)
+    assert lookout.risk("it was 0.4 of abuse in the film") < 0.4
+    assert lookout.risk("0.4") == Lookout().risk("it was 0.4 of abuse") == 0.0
 
 
 def test_face_and_voice_can_raise_a_risk() -> None:

@@ -12,16 +12,17 @@ from safetensors.numpy import save_file
 
 from agent.models import resolve
 from policy.safety import KINDS
-from policy.training.veiled import (
+from policy.training.veiled import Options, train
+from policy.training.veiled_sentences import (
+    ANY,
     CLASSES,
     FOLDER,
     HELD_CORPUS,
-    Options,
     SentenceError,
     Sentences,
     check,
     examples,
-    train,
+    fold_of,
 )
 from policy.veiled import Reader
 
@@ -33,6 +34,7 @@ def test_there_are_sentences_of_every_class() -> None:
     given = examples()
     counts = [sum(label == n for _, label in given.own) for n in range(len(CLASSES))]
     assert min(counts) >= 150
+    assert sum(label == ANY for _, label in given.own) >= 50
     assert {label for _, label in given.joined} == set(range(len(CLASSES)))
     assert len(given.everyday) > 1000
     assert len(HELD_CORPUS) == 2
@@ -61,12 +63,27 @@ def test_a_mistake_is_named(table: dict[str, Any], section: str, value: Any, mes
         check(table | {section: value})
 
 
+def test_a_mistake_in_any_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in FOLDER.glob("danger*.toml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "danger-more.toml").write_text('[danger]\nabuse = ["I flinch."]\n[harmless]\nsad = "a"\n')
+    monkeypatch.setattr("policy.training.veiled_sentences.FOLDER", tmp_path)
+    with pytest.raises(SentenceError, match=r"danger-more\.toml: \[harmless\] sad is no list of sentences"):
+        examples()
+
+
+def test_sentences_are_dealt_evenly_by_their_words() -> None:
+    folds = [fold_of(text, 4) for text, _ in examples().own]
+    assert all(abs(folds.count(n) / len(folds) - 0.25) < 0.03 for n in range(4))
+    assert fold_of("It's late.", 4) == fold_of("it's late", 4)
+
+
 @pytest.mark.models
 @pytest.mark.slow
 def test_it_learns_and_does_so_again(tmp_path: Path) -> None:
-    own = [(text, 1) for text in DARK] + [(text, 0) for text in LIGHT]
+    own = [(text, 1) for text in DARK[:3]] + [(DARK[3], ANY)] + [(text, 0) for text in LIGHT]
     given = Sentences(own, [], [], {"away": ["in the film {}"], "dress": ["um {}"]})
-    options = Options(seeds=(3,), rank=4, epochs=6, batch=4, rate=5e-3, away=0.0, mean=0.5)
+    options = Options(seeds=(3,), folds=0, rank=4, epochs=6, batch=4, rate=5e-3, away=0.0, mean=0.5)
     told: list[str] = []
     first, again = (train(resolve("minilm"), options, given, told.append) for _ in range(2))
     assert all(np.array_equal(first[name], again[name]) for name in first)

@@ -1,6 +1,11 @@
 // Finds what keeps people out: nameless controls, small targets, weak contrast, doubled ids, skipped headings.
+// It looks into every open shadow tree.
 () => {
   const found = [];
+  const roots = [document];
+  for (const root of roots) roots.push(...[...root.querySelectorAll("*")].map((el) => el.shadowRoot).filter(Boolean));
+  const all = (selector) => roots.flatMap((root) => [...root.querySelectorAll(selector)]);
+  const up = (el) => el.assignedSlot ?? el.parentElement ?? el.getRootNode().host ?? null;
   const visible = (el) => {
     if (!el.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
     const box = el.getBoundingClientRect();
@@ -9,26 +14,28 @@
   const label = (el) => `<${el.tagName.toLowerCase()}${el.id ? ` #${el.id}` : ""} class="${el.className.baseVal ?? el.className}"> ${(el.textContent ?? "").trim().slice(0, 30)}`;
   const name = (el) => {
     const by = el.getAttribute("aria-labelledby");
-    if (by) return by.split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join(" ").trim();
+    if (by) return by.split(" ").map((id) => el.getRootNode().getElementById(id)?.textContent ?? "").join(" ").trim();
     return (el.getAttribute("aria-label") ?? [...(el.labels ?? [])].map((l) => l.textContent).join(" ")) || el.textContent.trim() || el.title || el.alt || "";
   };
 
-  const ids = [...document.querySelectorAll("[id]")].map((el) => el.id);
-  for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) found.push(`id twice: ${id}`);
-  for (const el of document.querySelectorAll("button, a[href], input, select, summary, [role=meter], [role=img], video, [tabindex='0']")) {
+  for (const root of roots) {
+    const ids = [...root.querySelectorAll("[id]")].map((el) => el.id);
+    for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) found.push(`id twice: ${id}`);
+  }
+  for (const el of all("button, a[href], input, select, summary, [role=meter], [role=img], video, [tabindex='0']")) {
     if (visible(el) && !name(el).trim()) found.push(`no name: ${label(el)}`);
   }
-  for (const el of document.querySelectorAll("button, a[href], select, summary, input")) {
+  for (const el of all("button, a[href], select, summary, input")) {
     if (!visible(el)) continue;
     const box = (el.closest("label") ?? el).getBoundingClientRect();
     if (box.width < 24 || box.height < (el.classList.contains("mini") ? 22 : 24)) found.push(`small target ${Math.round(box.width)}x${Math.round(box.height)}: ${label(el)}`);
   }
-  for (const el of document.querySelectorAll("[aria-controls], [aria-labelledby], [aria-describedby]")) {
+  for (const el of all("[aria-controls], [aria-labelledby], [aria-describedby]")) {
     for (const attribute of ["aria-controls", "aria-labelledby", "aria-describedby"]) {
-      for (const id of (el.getAttribute(attribute) ?? "").split(" ").filter(Boolean)) if (!document.getElementById(id)) found.push(`${attribute} to nothing: ${id}`);
+      for (const id of (el.getAttribute(attribute) ?? "").split(" ").filter(Boolean)) if (!el.getRootNode().getElementById(id)) found.push(`${attribute} to nothing: ${id}`);
     }
   }
-  for (const img of document.querySelectorAll("img")) if (!img.hasAttribute("alt")) found.push(`no alt: ${label(img)}`);
+  for (const img of all("img")) if (!img.hasAttribute("alt")) found.push(`no alt: ${label(img)}`);
   if (document.documentElement.lang === "") found.push("no language");
 
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
@@ -52,15 +59,20 @@
     const stops = style.backgroundImage.startsWith("linear-gradient(rgba(0, 0, 0, 0)") ? [] : (style.backgroundImage.match(/(?:rgba?|oklab|color|oklch)\([^()]*\)/g) ?? []);
     const own = stops.length ? stops.map(rgba) : [rgba(style.backgroundColor)];
     if (own.every((c) => c[3] === 1)) return own;
-    return own.flatMap((c) => grounds(el.parentElement).map((below) => over(c, below)));
+    return own.flatMap((c) => grounds(up(el)).map((below) => over(c, below)));
   };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const el = node.parentElement;
+  const texts = roots.flatMap((root) => {
+    const walker = document.createTreeWalker(root.body ?? root, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    return nodes;
+  });
+  for (const node of texts) {
+    const el = node.parentElement.localName === "slot" ? node.parentElement.parentElement : node.parentElement;
     if (!node.data.trim() || !visible(el) || el.closest("[hidden], .hidden, .skip, svg, script, option, button:disabled, select:disabled")) continue;
     const style = getComputedStyle(el);
     let opacity = 1;
-    for (let up = el; up; up = up.parentElement) opacity *= Number(getComputedStyle(up).opacity);
+    for (let box = el; box; box = up(box)) opacity *= Number(getComputedStyle(box).opacity);
     const size = Number.parseFloat(style.fontSize);
     const needed = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
     const ink = rgba(style.color);

@@ -25,6 +25,15 @@ QUIET = (
 )
 
 
+# For tests: what is in the element of the call (or in the page), where the focus is, and all of a kind in both.
+LOOK = """
+window.roots = () => [document, document.querySelector("rapport-call").shadowRoot];
+window.parts = (selector) => roots().flatMap((root) => [...root.querySelectorAll(selector)]);
+window.part = (selector) => parts(selector)[0];
+window.focused = () => document.activeElement.shadowRoot?.activeElement ?? document.activeElement;
+"""
+
+
 @contextmanager
 def chromium(
     driver: Playwright, *, devices: bool = True, grant: bool = True, camera: Path | None = None

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.web.browser import chromium, until
+from tests.web.browser import LOOK, chromium, until
 from tests.web.fake_server import FakeServer
 
 SHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
-OWN = {"127.0.0.1", "elsewhere.test"}
+OWN = {"127.0.0.1", "localhost", "elsewhere.test"}
 
 
 @dataclass
@@ -75,7 +75,7 @@ def clip() -> Path | None:
 
 @pytest.fixture
 def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
-    """Open the page: ``visit(width=360, color_scheme="dark", ...)``; what is wrong with it fails the test."""
+    """Open the page: ``visit(width=360, color_scheme="dark", ...)``, or that of ``url``; its faults fail the test."""
     with ExitStack() as stack:
         opened: list[Visit] = []
 
@@ -84,6 +84,7 @@ def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
             own: Browser | None = None,
             init: str = "",
             host: str = "127.0.0.1",
+            url: str = "",
             width: int = 1280,
             height: int = 800,
             **more: Any,
@@ -91,6 +92,7 @@ def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
             server.forget()
             context = (own or browser).new_context(viewport={"width": width, "height": height}, **more)
             stack.callback(context.close)
+            context.add_init_script(LOOK)
             if init:
                 context.add_init_script(init)
             page = context.new_page()
@@ -105,7 +107,7 @@ def visit(browser: Browser, server: FakeServer) -> Iterator[Open]:
                     else None
                 ),
             )
-            page.goto(server.url.replace("127.0.0.1", host))
+            page.goto(url or server.url.replace("127.0.0.1", host))
             opened.append(found)
             return found
 

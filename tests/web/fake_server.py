@@ -23,6 +23,8 @@ from av import AudioFrame
 from av.frame import Frame
 from numpy.typing import NDArray
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -30,6 +32,7 @@ from starlette.staticfiles import StaticFiles
 
 WEB = Path(__file__).parents[2] / "agent" / "web"
 RATE_HZ = 8000
+LINK = {"degraded_s": 2.0, "lost_s": 10.0, "kept_s": 15.0}
 
 
 def vowels(seconds: float, pitch_hz: float = 150.0) -> NDArray[np.int16]:
@@ -70,20 +73,28 @@ class FakeServer:
 
     Attributes:
         sends_to: names of other machines that are sent words and media.
+        privacy: what the place of the server changes for a person.
         offers: bodies of the offers, oldest first; ``patches`` those of the trickle requests.
         said: what the page sent over the data channel, parsed (pings as text), oldest first.
-        byes: the ``pc_id`` of each beacon.
+        byes: the body of each beacon.
         refusal: ``(status, headers, problem)`` to answer offers with, or ``None``.
+        lapsed: the status with which a resume token is refused, or ``None`` where it opens the call again.
+        link: what the page is told of the times of its link.
+        ice: what it is told of STUN and TURN.
     """
 
     def __init__(self) -> None:
         self.sends_to: list[str] = []
+        self.privacy: dict[str, Any] = {}
         self.offers: list[dict[str, Any]] = []
         self.patches: list[dict[str, Any]] = []
         self.said: list[Any] = []
-        self.byes: list[str] = []
+        self.byes: list[dict[str, Any]] = []
         self.refusal: tuple[int, dict[str, str], dict[str, Any]] | None = None
         self.answers_pings = True
+        self.lapsed: int | None = None
+        self.link = dict(LINK)
+        self.ice: list[dict[str, Any]] = []
         self.voice = Voice()
         self._pc: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
@@ -95,12 +106,20 @@ class FakeServer:
             Route("/api/offer", self._offer, methods=["POST"]),
             Route("/api/offer", self._trickle, methods=["PATCH"]),
             Route("/api/bye", self._bye, methods=["POST"]),
+            Route("/api/ice", self._ice),
             Route("/status", self._status),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
-        config = uvicorn.Config(
-            Starlette(routes=routes), host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
+        # As the server has it for `allowed_origins`: pages of localhost may call, others may not.
+        others = Middleware(
+            CORSMiddleware,
+            allow_origin_regex=r"http://localhost:\d+",
+            allow_methods=["GET", "POST", "PATCH"],
+            allow_headers=["content-type", "authorization"],
+            expose_headers=["retry-after"],
         )
+        application = Starlette(routes=routes, middleware=[others])
+        config = uvicorn.Config(application, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -127,8 +146,11 @@ class FakeServer:
         self._do(self._hang_up())
         for found in (self.sends_to, self.offers, self.patches, self.said, self.byes):
             found.clear()
-        self.refusal = None
+        self.refusal = self.lapsed = None
         self.answers_pings = True
+        self.link = dict(LINK)
+        self.ice = []
+        self.privacy = {}
 
     def send(self, type: str, data: Any = None, **more: Any) -> None:
         """Send one RTVI message."""
@@ -197,6 +219,9 @@ class FakeServer:
         if self.refusal is not None:
             status, headers, problem = self.refusal
             return JSONResponse(problem, status, headers, media_type="application/problem+json")
+        if self.lapsed is not None and body.get("resume"):
+            problem = {"title": "Gone", "detail": "the call of this resume token is over; begin a new one"}
+            return JSONResponse(problem, self.lapsed, media_type="application/problem+json")
         if self._pc is None or body["pc_id"] is None or body["restart_pc"]:
             await self._hang_up()
             self._pc = self._new_peer()
@@ -206,7 +231,8 @@ class FakeServer:
             self.voice = Voice()
             pc.addTrack(self.voice)
         await pc.setLocalDescription(await pc.createAnswer())
-        return JSONResponse({"sdp": pc.localDescription.sdp, "type": "answer", "pc_id": f"fake-{self._count}"})
+        more = {"resume": f"token-{self._count}", "link": self.link}
+        return JSONResponse({"sdp": pc.localDescription.sdp, "type": "answer", "pc_id": f"fake-{self._count}"} | more)
 
     def _new_peer(self) -> RTCPeerConnection:
         self._count += 1
@@ -247,11 +273,15 @@ class FakeServer:
         return JSONResponse({"status": "success"})
 
     async def _status(self, request: Request) -> Response:
-        return JSONResponse({"status": "ready", "transports": ["webrtc"], "sends_to": self.sends_to})
+        found = {"status": "ready", "transports": ["webrtc"], "sends_to": self.sends_to, "privacy": self.privacy}
+        return JSONResponse(found)
 
     async def _bye(self, request: Request) -> Response:
-        self._note(self.byes, request.query_params.get("pc_id", ""))
+        self._note(self.byes, await request.json())
         return Response(status_code=204)
+
+    async def _ice(self, request: Request) -> Response:
+        return JSONResponse({"iceServers": self.ice})
 
     async def _send(self, message: dict[str, Any]) -> None:
         assert self._channel is not None, "nobody is connected"

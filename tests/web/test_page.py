@@ -43,9 +43,44 @@ def test_nothing_is_asked_or_sent_before_consent(visit: Open) -> None:
     v.server.wait(lambda: v.server.client_messages("consent"), "the consent")
     kinds = [m.get("type") if isinstance(m, dict) else "ping" for m in v.server.said]
     assert kinds[:4] == ["signalling", "signalling", "client-ready", "client-message"]
-    assert v.server.client_messages("consent") == [{"version": 1, "senses": ALL_NAMES}]
+    assert v.server.client_messages("consent") == [
+        {"version": 2, "senses": ALL_NAMES, "locale": "en", "recording": False}
+    ]
     assert v.server.said[0]["message"] == {"type": "trackStatus", "receiver_index": 0, "enabled": True}
     assert v.server.said[1]["message"] == {"type": "trackStatus", "receiver_index": 1, "enabled": True}
+
+
+def test_a_place_that_reads_no_feelings_and_keeps_words_if_asked(visit: Open, server: FakeServer) -> None:
+    v = visit()
+    assert not v.page.is_visible("#keep-words-row")
+    server.privacy = {"affect": "off", "records": True, "notice": "https://example.org/privacy"}
+    v.page.reload()
+    v.page.wait_for_selector("#keep-words-row:visible")
+    words = v.page.inner_text("#consent")
+    assert "does not read feelings" in words
+    assert "Tone of voice" not in words
+    assert "Facial expression" not in words
+    assert v.page.inner_text("#start") == "Allow all four and start"
+    assert v.page.get_attribute("#notice-link", "href") == "https://example.org/privacy"
+    assert not v.page.is_checked("#keep-words"), "never on by itself"
+    v.page.check("#keep-words")
+    v.begin()
+    consent = v.server.wait(lambda: v.server.client_messages("consent"), "the consent")[0]
+    assert consent["recording"] is True
+    assert not {"voice", "expression", "prosody"} & set(consent["senses"])
+    assert not v.page.is_visible("[data-sense=expression]")
+    v.server.tell("note", at=1.0, event="consent_not_stored", level="error")
+    until(v.page, "rapport.notices.includes('agreement')")
+    assert "nothing is seen or heard" in v.page.inner_text("#notices")
+    v.server.tell("note", at=1.0, event="consent_stored", level="info", scopes=["recording", "voice"])
+    until(v.page, "rapport.keeping && !rapport.notices.includes('agreement')")
+    v.page.click("#keeping")
+    stop = v.server.wait(lambda: v.server.client_messages("senses"), "the withdrawal")[0]
+    assert stop["recording"] is False
+    assert stop["senses"] == consent["senses"]
+    v.server.tell("note", at=1.0, event="consent_withdrawn", level="info", scopes=["voice"])
+    until(v.page, "!rapport.keeping")
+    assert not v.page.is_visible("#keeping")
 
 
 def test_another_machine_that_thinks_is_named_before_consent(visit: Open, server: FakeServer) -> None:
@@ -70,7 +105,7 @@ def test_the_offer_is_the_wire_of_small_webrtc(visit: Open) -> None:
     patch = v.server.patches[0]
     assert patch["pc_id"] == v.page.evaluate("rapport.pcId")
     assert set(patch["candidates"][0]) == {"candidate", "sdp_mid", "sdp_mline_index"}
-    v.server.wait(lambda: sum(isinstance(m, str) for m in v.server.said) >= 2, "two pings")
+    v.server.wait(lambda: len(v.server.client_messages("ping")) >= 2, "two pings")
 
 
 def test_a_refused_camera_is_never_opened(visit: Open) -> None:
@@ -111,7 +146,7 @@ def test_captions_follow_both_sides(visit: Open) -> None:
     v.begin()
     tell = v.server.tell
     tell("caption", speaker="user", text="I lost", final=False)
-    until(v.page, "document.querySelector('#captions .user.open')")
+    until(v.page, "part('#captions .user.open')")
     tell("caption", speaker="user", text="I lost my <b>dog</b> <img src=x onerror=alert(1)>", final=True)
     tell("caption", speaker="agent", text="I am so", final=False, reply=1)
     tell("caption", speaker="agent", text="I am so sorry. That is hard.", final=False, reply=1)
@@ -225,8 +260,8 @@ def test_who_speaks_is_told_and_a_fall_kindly(visit: Open) -> None:
     decide(2, "compact", "I hear you.")
     assert v.page.inner_text("#why .line >> nth=0 >> .badge.mind") == "mind: compact"
     assert "Speaking with the small mind for now" in v.page.inner_text("#notices .notice.calm")
-    until(v.page, "document.querySelector('#announcer').textContent.includes('small mind')")
-    assert v.page.evaluate("document.querySelector('#alarm').textContent") == "", "nobody has to act"
+    until(v.page, "part('#announcer').textContent.includes('small mind')")
+    assert v.page.evaluate("part('#alarm').textContent") == "", "nobody has to act"
     v.shot("another mind")
     v.page.click("#notices [aria-label=Dismiss]")
     decide(3, "compact", "Go on.")
@@ -257,7 +292,7 @@ def test_timing_splits_the_way_to_the_first_sound(visit: Open) -> None:
 def test_the_agent_is_heard_and_its_mouth_moves(visit: Open) -> None:
     v = visit()
     v.begin()
-    opening = "document.querySelector('#stage .av-inside').getBBox().height"
+    opening = "part('#stage .av-inside').getBBox().height"
     v.page.wait_for_timeout(800)
     closed = v.page.evaluate(opening)
     v.server.speak(3)
@@ -288,7 +323,7 @@ def test_leaving_says_goodbye(visit: Open) -> None:
     v.begin()
     pc_id = v.page.evaluate("rapport.pcId")
     v.page.goto("about:blank")
-    assert v.server.wait(lambda: v.server.byes, "the goodbye") == [pc_id]
+    assert v.server.wait(lambda: v.server.byes, "the goodbye") == [{"pc_id": pc_id, "may_return": True}]
 
 
 def test_hanging_up_ends_the_call_and_calls_again(visit: Open) -> None:

@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.models]
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 VIEWS = {"desktop": (1360, 820), "laptop": (1024, 700), "phone": (360, 740)}
-HEAD = "document.querySelector('#stage .avatar .av-head').getAttribute('transform')"
-FOCUSED = "document.activeElement.id || document.activeElement.tagName"
+HEAD = "part('#stage .avatar .av-head').getAttribute('transform')"
+FOCUSED = "focused().id || focused().tagName"
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,15 @@ def live(v: Visit) -> None:
     v.server.speak(6)
     for k in range(8):
         scenes.look(v.server, ("sad", "uncertain", "sad", "sad")[k % 4], 0.5 + 0.04 * k)
-        v.page.wait_for_timeout(320)
+        v.page.wait_for_timeout(150)
     until(v.page, "rapport.rows.expression.state === 'known' && rapport.captions.length === 2")
 
 
 def assert_fits(page: Page) -> None:
-    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width[0] <= width[1]
-    outside = """[...document.querySelectorAll('button, input, h1, h2, p, li')].filter((el) => {
+    for box in ("document.documentElement", "part('#app')"):
+        width = page.evaluate(f"[{box}.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], box
+    outside = """parts('button, input, h1, h2, p, li').filter((el) => {
       const box = el.getBoundingClientRect();
       const shown = el.checkVisibility() && !el.closest('.hidden, .skip') && box.width > 1;
       return shown && (box.right > innerWidth + 1 || box.left < -1);
@@ -83,7 +84,7 @@ def assert_fits(page: Page) -> None:
 def test_every_view_fits_and_can_be_read(visit: Open, screen: str, theme: str) -> None:
     width, height = VIEWS[screen]
     v = visit(width=width, height=height, color_scheme=theme, device_scale_factor=2 if screen == "phone" else 1)
-    v.page.wait_for_timeout(1200)
+    v.page.wait_for_timeout(600)
     assert v.page.evaluate("document.documentElement.dataset.theme") == theme
     assert_fits(v.page)
     assert v.page.evaluate(AUDIT) == []
@@ -98,7 +99,7 @@ def test_every_view_fits_and_can_be_read(visit: Open, screen: str, theme: str) -
     scenes.joy(v.server)
     for k in range(5):
         scenes.look(v.server, "happy", 0.75 + 0.04 * k)
-        v.page.wait_for_timeout(300)
+        v.page.wait_for_timeout(150)
     v.shot(f"call-{screen}-{theme}-happy")
     if screen == "phone":
         v.page.click("#insight")
@@ -124,7 +125,7 @@ def test_the_consent_view_works_by_keyboard_alone(visit: Open) -> None:
     for _ in range(11):
         v.page.keyboard.press("Tab")
         order.append(v.page.evaluate(FOCUSED))
-        ring = v.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        ring = v.page.evaluate("getComputedStyle(focused()).outlineStyle")
         assert ring != "none", order[-1]
     switches = [f"allow-{name}" for name in ("words", "voice", "expression", "gaze", "gesture", "scene")]
     assert order == ["A", "theme", *switches, "SUMMARY", "start", "start-typing"]
@@ -140,8 +141,8 @@ def test_the_consent_view_works_by_keyboard_alone(visit: Open) -> None:
 def test_preview_shows_the_camera_before_anything_is_sent(visit: Open) -> None:
     v = visit()
     v.page.click("#preview summary")
-    until(v.page, "document.getElementById('preview-video').videoWidth > 0")
-    until(v.page, "Number(document.getElementById('preview-meter').getAttribute('aria-valuenow')) > 0")
+    until(v.page, "part('#preview-video').videoWidth > 0")
+    until(v.page, "Number(part('#preview-meter').getAttribute('aria-valuenow')) > 0")
     assert v.page.locator("#preview select[data-devices=mics] option").count() >= 1
     assert v.server.offers == []
     assert v.page.evaluate(AUDIT) == []
@@ -199,9 +200,9 @@ def test_a_screen_reader_is_told_little_and_what_matters(visit: Open) -> None:
     spoken = """
     window.spoken = [];
     for (const id of ['announcer', 'alarm']) new MutationObserver(() => {
-      const words = document.getElementById(id).textContent;
+      const words = part('#' + id).textContent;
       if (words) window.spoken.push(words);
-    }).observe(document.getElementById(id), {childList: true});
+    }).observe(part('#' + id), {childList: true});
     """
     v.page.evaluate(spoken)
     v.begin()
@@ -233,7 +234,7 @@ def test_less_motion_keeps_the_head_still_and_the_face_alive(visit: Open) -> Non
     until(v.page, "rapport.display.length === 1")
     still = watch(v.page, HEAD, 12, 50)
     assert set(still) == {settled[-1]}
-    lips = "document.querySelector('#stage .av-line[stroke-width=\"1.9\"]').getAttribute('d')"
+    lips = "part('#stage .av-line[stroke-width=\"1.9\"]').getAttribute('d')"
     first = v.page.evaluate(lips)
     v.server.tell("display", emotion="sad", gesture="none", intensity=0.9, reply=0)
     until(v.page, "rapport.emotion === 'sad'")
@@ -269,16 +270,17 @@ def test_the_audit_finds_planted_faults(visit: Open) -> None:
     v = visit()
     v.page.evaluate(
         """() => {
-          const main = document.getElementById("main");
-          const add = (html, css) => {
-            const box = document.createElement("div");
-            box.innerHTML = html;
-            Object.assign(box.firstChild.style, css);
-            main.append(box);
+          const main = part("#app");
+          const add = (name, {id = "", text = "", ...css}) => {
+            const node = document.createElement(name);
+            if (id) node.id = id;
+            node.textContent = text;
+            Object.assign(node.style, {flex: "none", ...css});
+            main.append(node);
           };
-          add("<button id='start'></button>", {width: "40px", height: "40px"});
-          add("<p>too faint to read</p>", {color: "#999", background: "#fff"});
-          add("<button>x</button>", {width: "12px", height: "12px", overflow: "hidden"});
+          add("button", {id: "start", width: "40px", height: "40px"});
+          add("p", {text: "too faint to read", color: "#999", background: "#fff"});
+          add("button", {text: "x", width: "12px", height: "12px", overflow: "hidden"});
         }"""
     )
     found = " | ".join(v.page.evaluate(AUDIT))

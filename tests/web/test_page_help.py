@@ -36,7 +36,7 @@ def test_who_can_help_is_shown_until_it_is_put_away(visit: Open) -> None:
     assert card.get_by_role("link", name="Text Shout, 85258").get_attribute("href") == "sms:85258"
     assert card.get_by_role("link", name="findahelpline.com").get_attribute("rel") == "noopener noreferrer"
     assert "Checked 2026-11-25" in card.inner_text()
-    until(v.page, "document.getElementById('alarm').textContent.includes('Samaritans: 116 123')")
+    until(v.page, "part('#alarm').textContent.includes('Samaritans: 116 123')")
     v.server.tell("caption", speaker="agent", text="I'm really glad you told me.", final=True, reply=1, cut=True)
     v.server.tell("display", emotion="concern", gesture="none", intensity=0.8, reply=2)
     until(v.page, "rapport.emotion === 'concern'")
@@ -65,7 +65,7 @@ def test_it_fits_and_can_be_read(visit: Open, width: int, scheme: str) -> None:
     v.begin()
     danger(v.server, "harm_others")
     until(v.page, "rapport.help")
-    assert v.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert v.page.evaluate("part('#app').scrollWidth <= innerWidth")
     heights = v.page.eval_on_selector_all(".help-ways a", "links => links.map(a => a.getBoundingClientRect().height)")
     assert min(heights) >= 44
     assert v.page.evaluate(AUDIT) == []

@@ -19,7 +19,7 @@ MediaDevices.prototype.getUserMedia = function (wanted) {{
   return real.call(this, wanted);
 }};
 """
-UNPLUG_CAMERA = "document.getElementById('self-video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+UNPLUG_CAMERA = "part('#self-video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,7 @@ def test_unplugged_in_mid_call(visit: Open) -> None:
     v.page.evaluate(UNPLUG_CAMERA)
     until(v.page, "rapport.notices.includes('camera') && !rapport.person.camera")
     assert "unplugged" in v.page.inner_text("#notices")
+    assert "fake_device" in v.page.inner_text("#notices"), "it is said which one"
     assert v.page.evaluate("rapport.state") == "ready"
     v.shot("error-camera-unplugged")
     v.page.click("#notices button >> text=Try again")
@@ -165,7 +166,7 @@ def test_lost_connection_keeps_trying_in_sight(visit: Open) -> None:
     v.begin()
     v.page.route("**/api/offer", lambda route: route.abort())
     v.server.drop()
-    until(v.page, "rapport.cover === 'lost' && document.getElementById('cover-text').textContent.includes('attempt 3')")
+    until(v.page, "rapport.cover === 'lost' && part('#cover-text').textContent.includes('attempt 3')")
     v.shot("error-connection-lost")
     v.page.unroute("**/api/offer")
     v.page.click("text=Try now")
@@ -174,6 +175,7 @@ def test_lost_connection_keeps_trying_in_sight(visit: Open) -> None:
 
 def test_a_server_that_hangs_is_noticed(visit: Open) -> None:
     v = visit()
+    v.server.link["lost_s"] = 3.0
     v.begin()
     v.server.answers_pings = False
     until(v.page, "rapport.state === 'lost'", timeout_s=20)

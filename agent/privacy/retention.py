@@ -1,0 +1,149 @@
+"""What is kept goes by itself: words after a day, journals after a month, what was agreed to after three years."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from agent.clock import timestamp
+from agent.config import Config
+from agent.privacy.files import in_use
+from agent.privacy.journal_file import rewrite
+from agent.privacy.kept import began, journals, ledger_of, pages
+from agent.privacy.masking import PREFIX, strip
+
+log = structlog.get_logger(__name__)
+
+HOUR_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What has gone.
+
+    Attributes:
+        words: journals that lost their words and looks.
+        journals: journals that were deleted.
+        agreements: lines of the ledger that were deleted.
+        failed: files that could not be changed.
+    """
+
+    words: int = 0
+    journals: int = 0
+    agreements: int = 0
+    failed: int = 0
+
+
+def expire(config: Config, now: datetime, clean: set[Path] | None = None) -> Expired:
+    """Delete what is kept longer than the configuration says; never raises for a file that cannot be changed.
+
+    Time counts from the begin of the call, or from when something was agreed to. The journal of a call that is going
+    on is left alone.
+
+    Args:
+        config: says where things are kept, and for how long.
+        now: the time, with its zone.
+        clean: journals that are known to hold no words; they are not read again, and new ones are added.
+    """
+    clean = set() if clean is None else clean
+    options = config.privacy
+    words = gone = agreements = failed = 0
+    for _, path in journals(config):
+        age = now - began(path)
+        try:
+            if age < min(timedelta(days=options.keep_journals_days), timedelta(days=options.keep_words_days)):
+                continue
+            if in_use(path):
+                continue
+            if age >= timedelta(days=options.keep_journals_days):
+                path.unlink()
+                clean.discard(path)
+                gone += 1
+            elif path not in clean:
+                if f'"{PREFIX}' in path.read_text(encoding="utf-8", errors="replace"):
+                    rewrite(path, strip)
+                    words += 1
+                clean.add(path)
+        except OSError as error:
+            failed += 1
+            log.error("not_expired", path=str(path), error=str(error), fix="delete it by hand, or mend its folder")
+    for _, path in pages(config):
+        try:
+            if now - began(path) >= timedelta(days=options.keep_words_days):
+                path.unlink()
+        except OSError as error:
+            failed += 1
+            log.error("not_expired", path=str(path), error=str(error), fix="delete it by hand, or mend its folder")
+    try:
+        agreements = ledger_of(config).expire(now - timedelta(days=options.keep_ledger_days))
+    except OSError as error:
+        failed += 1
+        log.error("not_expired", error=str(error), fix="mend the folder of the consent ledger, privacy.directory")
+    found = Expired(words, gone, agreements, failed)
+    log.info("expired", words=words, journals=gone, agreements=agreements, failed=failed)
+    return found
+
+
+def now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.fromisoformat(timestamp())
+
+
+class Keeper:
+    """Lets what is kept expire, at once and then every hour, in a thread of its own.
+
+    Args:
+        config: says where things are kept, and for how long.
+        every_s: seconds between two times.
+    """
+
+    def __init__(self, config: Config, every_s: float = HOUR_S) -> None:
+        self.times = 0
+        self._config = config
+        self._every_s = every_s
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
+        self._thread.start()
+
+    def wait(self, times: int, timeout_s: float) -> bool:
+        """Wait until it has happened so often; return whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.times >= times, timeout_s)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(10.0)
+
+    def _work(self) -> None:
+        clean: set[Path] = set()
+        while True:
+            try:
+                expire(self._config, now(), clean)
+            except Exception as error:
+                log.error("retention_failed", exc_info=error)
+            with self._changed:
+                self.times += 1
+                self._changed.notify_all()
+                if self._changed.wait_for(lambda: self._closed, self._every_s):
+                    return
+
+
+@contextmanager
+def keeping(config: Config) -> Iterator[Keeper]:
+    """Let what is kept expire while something runs."""
+    keeper = Keeper(config)
+    try:
+        yield keeper
+    finally:
+        keeper.close()

@@ -1,0 +1,1 @@
+"""Programs to start from: a robot, and a kiosk."""

@@ -1,0 +1,142 @@
+"""What the reader of veiled danger is trained on: ``policy/training/danger*.toml``, older sentences, and the corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from policy.safety import KINDS
+from policy.training import corpus
+from policy.words import load_table, plain
+
+CLASSES: Final = ("none", *KINDS)
+ANY: Final = len(CLASSES)
+"""Label of a danger whose kind is not written down."""
+
+FOLDER: Final = Path(__file__).parent
+HELD_CORPUS: Final = ("w7", "w8")
+"""Parts of the corpus that no member sees, so that false alarms and what is found can be measured on them."""
+
+Example = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """What is learned from, each sentence with its class.
+
+    Attributes:
+        own: written one by one, and situations of the corpus that call for safety.
+        joined: starts joined with ends, of which some go into each pass.
+        everyday: turns of the corpus, alone and with the one before, likewise.
+        frames: ``away`` and ``dress``.
+    """
+
+    own: Sequence[Example]
+    joined: Sequence[Example]
+    everyday: Sequence[Example]
+    frames: Mapping[str, Sequence[str]]
+
+
+class SentenceError(ValueError):
+    """A file breaks its schema; the message names file, entry and field."""
+
+
+def examples() -> Sentences:
+    """Return all sentences.
+
+    Raises:
+        SentenceError: a file breaks its schema.
+    """
+    main, old = _read("danger.toml"), load_table("danger")
+    check(main)
+    own: list[Example] = _labelled(main, "danger.toml")
+    for path in sorted(FOLDER.glob("danger-*.toml")):
+        own += _labelled(_read(path.name), path.name)
+    own += [(text, CLASSES.index(kind)) for kind, texts in old["veiled"].items() for text in texts]
+    own += [(text, 0) for text in old["harmless"]["utterances"]]
+    told = dict(_told())
+    own += [(text, ANY) for text, danger in told.items() if danger]
+    everyday = [(text, 0) for text in sorted(text for text, danger in told.items() if not danger)]
+    return Sentences(own, list(_joined(main["contrast"])), everyday, main["frames"])
+
+
+def fold_of(text: str, folds: int) -> int:
+    """Return the fold of a sentence, ``0..folds - 1``: by its words, so that it stays there whatever is added."""
+    return int.from_bytes(hashlib.sha256(plain(text).encode()).digest()[:4], "big") % folds
+
+
+def check(table: Mapping[str, Any]) -> None:
+    """Check ``danger.toml``.
+
+    Raises:
+        SentenceError: it breaks the schema.
+    """
+    _labelled(table, "danger.toml")
+    _groups(table, "danger.toml", "frames", ("away", "dress"))
+    for frame in (frame for group in table["frames"].values() for frame in group):
+        if frame.count("{}") != 1:
+            raise SentenceError(f"danger.toml: [frames] {frame!r} needs {{}} once, where the sentence goes")
+    for number, contrast in enumerate(table.get("contrast", ()), 1):
+        if contrast.get("kind") not in KINDS:
+            raise SentenceError(f"danger.toml: [[contrast]] {number} kind is none of {', '.join(KINDS)}")
+        for name in ("starts", "danger", "harmless"):
+            _texts(contrast.get(name), f"danger.toml: [[contrast]] {number} {name}")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _labelled(table: Mapping[str, Any], file: str) -> list[Example]:
+    danger = _groups(table, file, "danger", KINDS)
+    harmless = _groups(table, file, "harmless", None)
+    found = [(text, CLASSES.index(kind)) for kind, texts in danger.items() for text in texts]
+    return found + [(text, 0) for texts in harmless.values() for text in texts]
+
+
+def _groups(
+    table: Mapping[str, Any], file: str, section: str, known: Sequence[str] | None
+) -> Mapping[str, Sequence[str]]:
+    groups = table.get(section)
+    if not isinstance(groups, Mapping) or not groups:
+        raise SentenceError(f"{file}: [{section}] is missing")
+    for group, texts in groups.items():
+        if known is not None and group not in known:
+            raise SentenceError(f"{file}: [{section}] {group} is none of {', '.join(known)}")
+        _texts(texts, f"{file}: [{section}] {group}")
+    return groups
+
+
+def _texts(texts: object, where: str) -> None:
+    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t.strip() for t in texts):
+        raise SentenceError(f"{where} is no list of sentences")
+
+
+def _joined(tables: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
+    for table in tables:
+        for label, ends in ((CLASSES.index(table["kind"]), table["danger"]), (0, table["harmless"])):
+            for start in table["starts"]:
+                yield from ((f"{start} {end}", label) for end in ends if f"{start} {end}" not in table["never"])
+
+
+def _told() -> Iterator[tuple[str, bool]]:
+    """Yield what people say in the corpus, and whether it is a danger.
+
+    A danger is the last turn with the one before, since many show only together; everyday talk is each turn alone, and
+    the last two together.
+    """
+    for situation in corpus.situations():
+        if situation.id.startswith(HELD_CORPUS):
+            continue
+        said = [turn.text for turn in situation.turns if turn.who == "person"]
+        together = " ".join(said[-2:])
+        if "safety" in situation.strategies:
+            yield together, True
+            continue
+        yield from ((text, False) for text in said)
+        if len(said) > 1:
+            yield together, False
