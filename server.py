@@ -48,6 +48,7 @@ from agent.clock import SystemClock
 from agent.config import Config
 from agent.doors import Admission, among, is_loopback, is_public, key_of
 from agent.drain import Drain
+from agent.elements import serving as elements
 from agent.metrics import Metrics, watch_loop
 from agent.privacy import deployment
 from agent.realtime.calls import RealtimeCalls
@@ -154,6 +155,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
             "/v1/realtime", RealtimeDesk(reception, WebSocketDoor(door), runtime.describe, SystemClock()).enter
         ),
         WebSocketRoute("/{path:path}", nowhere),
+        Route("/embed/{element}.js", elements.serve),
         Mount("/", StaticFiles(directory=Path(agent.__file__).parent / "web", html=True)),
     ]
     middleware = [Middleware(Headers)]

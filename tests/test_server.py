@@ -121,6 +121,13 @@ def test_the_page_and_its_headers() -> None:
             assert page.headers["referrer-policy"] == "no-referrer"
             script = await h.http.get("/page.js")
             assert script.headers["content-type"].startswith("text/javascript")
+            module = await h.http.get("/embed/rapport-call.js")
+            assert module.headers["content-type"].startswith("text/javascript")
+            assert module.headers["cache-control"] == "no-cache"
+            assert "customElements.define" in module.text
+            known = {"if-none-match": module.headers["etag"]}
+            assert (await h.http.get("/embed/rapport-call.js", headers=known)).status_code == 304
+            assert (await h.http.get("/embed/nothing.js")).status_code == 404
             assert (await h.http.get("/../server.py")).status_code == 404
             assert (await h.http.get("/%2e%2e/%2e%2e/server.py")).status_code == 404
             assert (await h.http.get("/nothing")).status_code == 404

@@ -30,6 +30,7 @@ from starlette.routing import Route
 
 from agent import wire
 from agent.action import Action, Caption, Display, Resource
+from agent.elements.serving import TYPE, module
 from agent.journal import Event, Note
 from agent.onboard.beside import beside
 
@@ -38,10 +39,10 @@ log = structlog.get_logger(__name__)
 _PAGE: Final = Path(__file__).parent / "page"
 _WEB: Final = Path(__file__).parents[1] / "web"
 _SHARED: Final = {
-    "rapport-face.js": _WEB / "embed" / "rapport-face.js",
     "figtree.woff2": _WEB / "figtree.woff2",
     "figtree-ext.woff2": _WEB / "figtree-ext.woff2",
 }
+_ELEMENT: Final = "rapport-face.js"
 _OWN: Final = frozenset({"screen.js", "screen.css"})
 _WAITING: Final = 256
 _MOST_TOUCH: Final = 256
@@ -174,6 +175,8 @@ class Face:
         name = request.path_params["name"]
         if (refused := self._stranger(request)) is not None:
             return refused
+        if name == _ELEMENT:
+            return Response(module("rapport-face"), media_type=TYPE, headers=_HEADERS)
         if name in _SHARED:
             return FileResponse(_SHARED[name], headers=_HEADERS)
         if name in _OWN:

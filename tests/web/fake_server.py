@@ -30,6 +30,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from agent.elements import serving as elements
+
 WEB = Path(__file__).parents[2] / "agent" / "web"
 RATE_HZ = 8000
 LINK = {"degraded_s": 2.0, "lost_s": 10.0, "kept_s": 15.0}
@@ -108,6 +110,7 @@ class FakeServer:
             Route("/api/bye", self._bye, methods=["POST"]),
             Route("/api/ice", self._ice),
             Route("/status", self._status),
+            Route("/embed/{element}.js", elements.serve),
             Mount("/", StaticFiles(directory=WEB, html=True)),
         ]
         # As the server has it for `allowed_origins`: pages of localhost may call, others may not.

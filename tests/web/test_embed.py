@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent.elements.serving import module
 from tests.docs.blocks import ROOT, blocks
 from tests.e2e.live import serving
 from tests.web import scenes
@@ -229,8 +230,7 @@ def test_two_elements_are_two_calls(visit: Open, site: HostPage) -> None:
 
 def test_a_server_that_does_not_know_the_page_is_said(visit: Open, site: HostPage) -> None:
     """The page has the module from elsewhere, as from a package, and is not in the server's allowed_origins."""
-    module = (ROOT / "agent" / "web" / "embed" / "rapport-call.js").read_text(encoding="utf-8")
-    site.files["/embed/rapport-call.js"] = "text/javascript", module
+    site.files["/embed/rapport-call.js"] = "text/javascript", module("rapport-call")
     site.files["/script.js"] = "text/javascript", SCRIPT.replace("{server}", "")
     site.body = f'<rapport-call server="{site.server}" senses="words" keys="none"></rapport-call>'
     v = visit(url=site.origin.replace("localhost", "127.0.0.1"))

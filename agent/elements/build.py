@@ -1,12 +1,11 @@
-"""Write the ES modules of ``agent/web/embed``, one file each, from ``clients/web/src``; with ``--check``, compare them.
-
-    python tools/embed.py [--check]
+"""Puts the ES modules of the elements together, one each, from ``agent/elements/src``.
 
 Modules are put one after the other, each in a function of its own, so that their names cannot meet. Of the language
 of modules the sources use what stands at the beginning of a line: ``import { a, b as c } from "./x.js"``, ``export``
 before a declaration, and ``import NAME from "./x.css"`` (text) or ``"./x.html"`` (a tree of [name, attributes,
 children]: no page has to allow HTML from strings). Nothing else is changed: what an error quotes is what a source says.
-Exit code 1: a module is stale.
+
+``python -m agent.elements.build FOLDER`` writes them, for the npm package; it needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -19,9 +18,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parent.parent
-SOURCES: Final = ROOT / "clients" / "web" / "src"
-MODULES: Final = ROOT / "agent" / "web" / "embed"
+SOURCES: Final = Path(__file__).parent / "src"
 MAINS: Final = {"rapport-call": "element.js", "rapport-face": "face_element.js"}
 """By the element that a module is of, the source that it begins with."""
 
@@ -33,7 +30,7 @@ _LEFT: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 _VOID: Final = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 HEAD: Final = """\
-// <{element}>, of Rapport. Apache-2.0. Made by tools/embed.py from clients/web/src: change it there.
+// <{element}>, of Rapport. Apache-2.0. Made by agent/elements/build.py from agent/elements/src: change it there.
 """
 
 
@@ -145,27 +142,19 @@ def _literal(text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the modules, or say whether they are current."""
+    """Write the modules of all elements into a folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; say whether the modules are current")
-    check = parser.parse_args(arguments).check
-    stale = []
-    for element in MAINS:
-        path = MODULES / f"{element}.js"
-        try:
-            made = bundle(element)
-        except Unreadable as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        if path.exists() and path.read_text(encoding="utf-8") == made:
-            continue
-        stale.append(path.name)
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(made, encoding="utf-8")
-    if check and stale:
-        sys.stderr.write(f"stale: {', '.join(stale)}; run python tools/embed.py\n")
-    return 1 if check and stale else 0
+    parser.add_argument("folder", type=Path, help="where they are written")
+    folder: Path = parser.parse_args(arguments).folder
+    try:
+        made = {element: bundle(element) for element in MAINS}
+    except Unreadable as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    folder.mkdir(parents=True, exist_ok=True)
+    for element, text in made.items():
+        (folder / f"{element}.js").write_text(text, encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":

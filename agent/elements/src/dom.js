@@ -18,7 +18,7 @@ export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
 
-/** Nodes of a tree as tools/embed.py makes it of HTML: text, or [name, attributes, children]. No HTML is parsed here. */
+/** Nodes of a tree as build.py makes it of HTML: text, or [name, attributes, children]. No HTML is parsed here. */
 export function grow(tree) {
   if (typeof tree === "string") return document.createTextNode(tree);
   const [name, attributes, children] = tree;
