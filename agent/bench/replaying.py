@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import build
-from agent.action import Action
+from agent.around import Around
 from agent.bench.condition import Condition
 from agent.bench.records import Answer, Record
 from agent.bench.witness import Sight, Witness
@@ -196,23 +196,15 @@ class _Telling:
             self._asked = event.at
 
 
-class _Meter:
+class _Meter(Around):
     """A transport that counts what comes in, and tells what happens."""
 
     def __init__(self, inner: Transport, tell: Callable[[Event], None]) -> None:
+        super().__init__(inner)
         self.frames = 0
         self.heard: Nanos = 0
         self.end: Nanos = 0
-        self._inner = inner
         self._tell = tell
-
-    @property
-    def call_id(self) -> str:
-        return self._inner.call_id
-
-    @property
-    def senses(self) -> frozenset[str] | None:
-        return self._inner.senses
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
         def counted(media: Media | Signal) -> None:
@@ -223,20 +215,8 @@ class _Meter:
                 self.heard += media.duration
             feed(media)
 
-        await self._inner.receive(counted, clock)
-
-    async def send(self, action: Action) -> None:
-        await self._inner.send(action)
-
-    def played(self, reply: int) -> Nanos:
-        return self._inner.played(reply)
-
-    def first_out(self, reply: int) -> Nanos | None:
-        return self._inner.first_out(reply)
+        await super().receive(counted, clock)
 
     def tell(self, event: Event) -> None:
         self._tell(event)
-        self._inner.tell(event)
-
-    async def close(self) -> None:
-        await self._inner.close()
+        super().tell(event)

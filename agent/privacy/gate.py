@@ -18,7 +18,8 @@ from typing import Final
 
 import structlog
 
-from agent.action import Action, Caption
+from agent.action import Caption
+from agent.around import Around
 from agent.clock import Clock
 from agent.journal import Body, Event, Note
 from agent.privacy.agreement import APPLICATION, FACE, PERSON, RECORDING, VOICE, Agreement, media_of
@@ -64,7 +65,7 @@ class Terms:
         return self.agreement is not None and self.agreement.recording
 
 
-class Gate:
+class Gate(Around):
     """A transport whose senses are those that the caller allows *and* that are stored.
 
     Args:
@@ -80,8 +81,8 @@ class Gate:
     def __init__(
         self, inner: Transport, ledger: Ledger, workers: Sequence[WorkerFactory], *, records: bool = True
     ) -> None:
+        super().__init__(inner)
         self.journal: JournalFile | None = None
-        self._inner = inner
         self._ledger = ledger
         self._workers = tuple(workers)
         self._records = records
@@ -94,11 +95,6 @@ class Gate:
         self._feed: Feed | None = None
 
     # What the loop asks.
-
-    @property
-    def call_id(self) -> str:
-        """The caller's."""
-        return self._inner.call_id
 
     @property
     def senses(self) -> frozenset[str] | None:
@@ -133,26 +129,6 @@ class Gate:
             await self._store(None)
         if gone is not None:
             raise gone
-
-    async def send(self, action: Action) -> None:
-        """Hand an action on."""
-        await self._inner.send(action)
-
-    def played(self, reply: int) -> Nanos:
-        """Ask the caller's transport."""
-        return self._inner.played(reply)
-
-    def first_out(self, reply: int) -> Nanos | None:
-        """Ask the caller's transport."""
-        return self._inner.first_out(reply)
-
-    def tell(self, event: Event) -> None:
-        """Hand an event on."""
-        self._inner.tell(event)
-
-    async def close(self) -> None:
-        """Close the caller's transport."""
-        await self._inner.close()
 
     # Inside.
 
