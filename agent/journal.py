@@ -98,6 +98,11 @@ def as_json(event: Event) -> dict[str, Any]:
             return head | {"type": "note", "event": body.event, "level": body.level, **body.data}
 
 
+def as_line(line: Mapping[str, Any]) -> str:
+    """Return a line of a journal as it stands in the file."""
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
 def percept_json(percept: Percept) -> dict[str, Any]:
     """Return a percept as JSON, its span in seconds."""
     data = {k: _round(v) if isinstance(v, float) else v for k, v in serialisable(percept.data).items()}
@@ -161,7 +166,7 @@ class Journal:
         line = as_json(event)
         personal = self._personal() if callable(self._personal) else self._personal
         line = mark(line) if personal else withhold(line)
-        self._out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._out.write(as_line(line))
         self._out.flush()
 
 

@@ -16,7 +16,7 @@ from agent.action import Action, PlayAudio
 from agent.clock import Clock
 from agent.onboard.beside import beside
 from agent.senses import Senses
-from agent.streams import end
+from agent.streams import ending
 from agent.transports import Feed, Hangup, Signal
 from agent.voices import Voice
 from perception.media import AudioChunk, Media
@@ -64,13 +64,10 @@ def judge(words: str) -> str:
 async def speak(caller: Speaker, voice: Voice, clock: Clock, text: str, *, tone: str = "warm", reply: int = 1) -> None:
     """Say ``text`` to somebody with whom there is no call, and return when it has been said."""
     length: Nanos = 0
-    chunks = voice.say(text, tone)
-    try:
+    async with ending(voice.say(text, tone)) as chunks:
         async for chunk in chunks:
             await caller.send(PlayAudio(AudioChunk(chunk.samples, length, chunk.rate_hz), reply))
             length += chunk.duration
-    finally:
-        await end(chunks)
     while caller.played(reply) < length - _LOOK:
         await clock.sleep_until(clock.now() + _LOOK)
 

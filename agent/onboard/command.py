@@ -70,19 +70,18 @@ def command(options: argparse.Namespace, write: Callable[[str], None]) -> int:
         for line in listed():
             write(line)
         return 0
-    loaded = config.load(options.config)
-    local = loaded.local
-    local = dataclasses.replace(
-        local,
-        microphone=local.microphone if options.mic is None else options.mic,
-        camera=local.camera if options.camera is None else options.camera,
-        speaker=local.speaker if options.speaker is None else options.speaker,
-        echo=HALF_DUPLEX if options.half_duplex else local.echo,
-    )
-    loaded = dataclasses.replace(loaded, local=local)
+    echo = HALF_DUPLEX if options.half_duplex else None
+    loaded = with_devices(config.load(options.config), options, echo=echo)
     terminal = Terminal(write, keyboard())
     screen = _face(terminal, options.face == "browser") if options.face else None
     return run(loaded, terminal, consent=options.consent, screen=screen)
+
+
+def with_devices(loaded: Config, options: argparse.Namespace, *, echo: str | None = None) -> Config:
+    """Return the configuration with what the command line names in place of its own: devices, and ``echo``."""
+    named = {"microphone": options.mic, "camera": options.camera, "speaker": options.speaker, "echo": echo}
+    local = dataclasses.replace(loaded.local, **{k: v for k, v in named.items() if v is not None})
+    return dataclasses.replace(loaded, local=local)
 
 
 def run(

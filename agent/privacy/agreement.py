@@ -14,7 +14,6 @@ from perception.workers import WorkerFactory
 VOICE: Final = "voice"
 FACE: Final = "face"
 RECORDING: Final = "recording"
-SCOPES: Final = (VOICE, FACE, RECORDING)
 
 PERSON: Final = "person"
 APPLICATION: Final = "application"

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from agent.journal import Event, Journal
+from agent.journal import Event, Journal, as_line
 from agent.privacy.files import append_to, replace
 
 log = structlog.get_logger(__name__)
@@ -104,11 +104,6 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
     """
     return list(_parsed(path.read_text(encoding="utf-8", errors="replace").splitlines()))
-
-
-def as_line(line: dict[str, Any]) -> str:
-    """Return a line as it stands in the file."""
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _parsed(lines: Iterable[str]) -> Iterable[dict[str, Any]]:

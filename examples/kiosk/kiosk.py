@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 
 from agent import build
-from agent.action import Action
 from agent.clock import Clock, SystemClock
 from agent.config import Use
-from agent.journal import Event
 from agent.onboard import answer as answering
 from agent.onboard.devices import Pixels
 from agent.onboard.station import Station
@@ -112,7 +110,7 @@ class KioskProgram:
     async def _touches(self) -> None:
         while True:
             name = await self._screen.touched.get()
-            self._happened.put_nowait(lambda now, name=name: self._rules.touched(name, now))  # type: ignore[misc]
+            self._happened.put_nowait(partial(self._rules.touched, name))
 
     # Out.
 
@@ -138,7 +136,7 @@ class KioskProgram:
                     async with self._clock.working("erase"):
                         whole = await asyncio.to_thread(self._erase)
                     self._screen.clear()
-                    self._happened.put_nowait(lambda now, whole=whole: self._rules.erased(now, whole=whole))  # type: ignore[misc]
+                    self._happened.put_nowait(partial(self._rules.erased, whole=whole))
 
     async def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Only one thing at a time has the microphone and the speaker."""
@@ -196,15 +194,15 @@ class KioskProgram:
     async def _listen(self) -> None:
         async with self._open(hears=True) as (_, found):
             answer = await found.get()
-        self._happened.put_nowait(lambda now: self._rules.heard(answer, now))
+        self._happened.put_nowait(partial(self._rules.heard, answer))
 
     async def _talk(self, *, voice_only: bool) -> None:
-        reach = within_reach(self._runtime, self._station)
-        allowed = (
-            hearing(self._runtime) & (reach if reach is not None else hearing(self._runtime)) if voice_only else reach
-        )
+        allowed = within_reach(self._runtime, self._station)
+        if voice_only:
+            ears = hearing(self._runtime)
+            allowed = ears if allowed is None else ears & allowed
         options = {"station": self._station, "echo": self._echo, "consent": "required"}
-        door: Any = build.door(Use("local", {**options, "sink": self._tell, "shown": self._show}))
+        door: Any = build.door(Use("local", {**options, "sink": self._screen.tell, "shown": self._screen.show}))
 
         async def answer(caller: Any) -> None:
             self._caller, self._call = caller, caller.call_id
@@ -229,10 +227,3 @@ class KioskProgram:
             log.error("not_erased", call=call, error=str(error), fix=f"agent data erase {call}")
             return False
         return True
-
-    def _show(self, action: Action) -> None:
-        with contextlib.suppress(asyncio.QueueFull):
-            self._screen.show(action)
-
-    def _tell(self, event: Event) -> None:
-        self._screen.tell(event)

@@ -6,7 +6,6 @@ The devices are those of ``agent talk`` and may be files: ``--mic talk.wav --cam
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import cv2
 
 from agent import config, logs, offload
-from agent.config import Config, ConfigError
+from agent.config import ConfigError
 from agent.media_file import MediaError
 from agent.models import ModelError
 from agent.onboard import command
@@ -36,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logs.configure()
     terminal = Terminal(partial(print, flush=True), keyboard())
     try:
-        return command.run(_configured(options), terminal, consent=options.consent, screen=body(options, terminal))
+        loaded = command.with_devices(config.load(options.config), options)
+        return command.run(loaded, terminal, consent=options.consent, screen=body(options, terminal))
     except (ConfigError, MediaError, ModelError, NoRos, RuntimeError, OSError) as error:
         print(f"robot: {error}", file=sys.stderr)
         return 2
@@ -47,27 +47,20 @@ async def body(options: argparse.Namespace, terminal: Terminal) -> AsyncIterator
     """Open the body that the options name."""
     if options.ros:
         ros = RosBody(stop=lambda: terminal.lines.put_nowait("/stop"))
-        try:
-            async with RobotScreen(ros).moving() as screen:
-                yield screen
-        finally:
-            ros.close()
-        return
-    robot = SimulatedRobot()
-    if options.window:
+        screen, close = RobotScreen(ros), ros.close
+    elif options.window:
+        robot = SimulatedRobot()
         window = Window(robot)
-        try:
-            async with RobotScreen(robot, window.show).moving() as screen:
-                yield screen
-        finally:
-            window.close()
-        return
-    painter = Painter(robot, film(options.png), PICTURES_HZ)
+        screen, close = RobotScreen(robot, window.show), window.close
+    else:
+        robot = SimulatedRobot()
+        painter = Painter(robot, film(options.png), PICTURES_HZ)
+        screen, close = RobotScreen(robot, painter), painter.close
     try:
-        async with RobotScreen(robot, painter).moving() as screen:
+        async with screen.moving():
             yield screen
     finally:
-        painter.close()
+        close()
 
 
 def film(folder: Path) -> Callable[[Picture], None]:
@@ -79,13 +72,6 @@ def film(folder: Path) -> Callable[[Picture], None]:
         cv2.imwrite(str(folder / f"{next(numbers):05d}.png"), picture[:, :, ::-1])
 
     return write
-
-
-def _configured(options: argparse.Namespace) -> Config:
-    loaded = config.load(options.config)
-    given = {"microphone": options.mic, "camera": options.camera, "speaker": options.speaker}
-    local = dataclasses.replace(loaded.local, **{k: v for k, v in given.items() if v is not None})
-    return dataclasses.replace(loaded, local=local)
 
 
 def _parser() -> argparse.ArgumentParser:

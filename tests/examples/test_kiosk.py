@@ -19,9 +19,9 @@ from examples.kiosk.arrival import Arrival
 from examples.kiosk.kiosk import KioskProgram, words_of
 from examples.kiosk.machine import Begin, End, Erase, Kiosk, Listen, Order, Patience, Say, Show, Words
 from perception.percept import TRANSCRIPT
-from perception.timebase import SECOND
+from perception.timebase import SECOND, seconds
 from tests.agent.stage import percept
-from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, picture, place, runtime, seconds
+from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, picture, place, runtime
 
 CONFIG = Path(__file__).parents[2] / "configs" / "kiosk.toml"
 

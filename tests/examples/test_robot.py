@@ -26,6 +26,7 @@ from examples.robot.simulated import SimulatedRobot, draw
 from policy.decision import EMOTIONS
 from policy.decision import GESTURES as SHOWN
 from tests.media_samples import write_sound
+from tests.onboard.place import configuration
 
 SHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 
@@ -331,16 +332,8 @@ def test_a_body_at_a_server_follows_the_events_of_the_client(monkeypatch: pytest
 @pytest.mark.slow
 def test_the_program_holds_a_call_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sound(tmp_path / "hum.wav", seconds=0.5)
-    (tmp_path / "robot.toml").write_text(
-        f"""
-        workers = ["scene"]
-        policy = "scripted"
-        voice = "plain"
-        privacy.directory = "{tmp_path}"
-        safety = {{ enabled = false, acknowledge = "I run without the safety lane" }}
-        """
-    )
-    given = ["--config", str(tmp_path / "robot.toml"), "--camera", "none", "--consent", "--png", str(tmp_path / "film")]
+    loaded = configuration(tmp_path / "robot.toml")
+    given = ["--config", str(loaded), "--camera", "none", "--consent", "--png", str(tmp_path / "film")]
     code = program.main([*given, "--mic", str(tmp_path / "hum.wav"), "--speaker", str(tmp_path / "said.wav")])
     assert code == 0, capsys.readouterr().err
     pictures = sorted((tmp_path / "film").glob("*.png"))

@@ -24,7 +24,7 @@ from aiortc.rtp import RtcpPacket, RtpPacket
 from aiortc.sdp import SessionDescription
 from pydantic import ValidationError
 
-from agent import config, token, wire
+from agent import config, journal, token, wire
 from agent.privacy import journal_file
 from agent.refusal import Refused
 from agent.transports import _libopus
@@ -172,7 +172,7 @@ def _config(data: bytes) -> None:
 
 def _journal(data: bytes) -> None:
     for line in journal_file.lines_of(_file("some.jsonl", data)):
-        journal_file.as_line(line)
+        journal.as_line(line)
 
 
 def _trees(data: bytes) -> None:

@@ -20,7 +20,7 @@ from agent.staged import Script
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
 from perception.percept import Percept
-from perception.timebase import MS, SECOND, Nanos
+from perception.timebase import MS, Nanos
 from tests.agent.stage import Mind, Mindful, kind_words
 
 COSTS: dict[str, Nanos] = {"ear": MS, "asr": MS, "vad": MS, "eye": MS, "policy": 50 * MS, "voice": 10 * MS}
@@ -112,6 +112,20 @@ def runtime(
     return Runtime(config.parse(table, "place"), parts, Ledger(folder))
 
 
+def configuration(path: Path) -> Path:
+    """Write the configuration of a call without models; what is agreed to is stored beside it."""
+    path.write_text(
+        f"""
+        workers = ["scene"]
+        policy = "scripted"
+        voice = "plain"
+        privacy.directory = "{path.parent}"
+        safety = {{ enabled = false, acknowledge = "I run without the safety lane" }}
+        """
+    )
+    return path
+
+
 class KeptScreen:
     """A screen that keeps what it was told."""
 
@@ -136,7 +150,3 @@ class KeptScreen:
 
     def clear(self) -> None:
         self.cleared += 1
-
-
-def seconds(value: float) -> Nanos:
-    return round(value * SECOND)

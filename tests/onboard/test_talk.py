@@ -19,10 +19,10 @@ from agent.onboard.talk import GOODBYE, Agreed, Talk, notice
 from agent.onboard.terminal import Terminal
 from agent.privacy.ledger import Ledger
 from perception.percept import TRANSCRIPT
-from perception.timebase import SECOND
+from perception.timebase import SECOND, seconds
 from tests.agent.stage import percept, said
 from tests.media_samples import write_sound
-from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, place, runtime, seconds
+from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, configuration, place, runtime
 
 
 def hold(
@@ -238,19 +238,10 @@ def test_the_terminal_shows_help_and_changed_looks_only() -> None:
 @pytest.mark.slow
 def test_agent_talk_holds_a_call_with_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sound(tmp_path / "hum.wav", seconds=0.5)
-    (tmp_path / "talk.toml").write_text(
-        f"""
-        workers = ["scene"]
-        policy = "scripted"
-        voice = "plain"
-        privacy.directory = "{tmp_path}"
-        safety = {{ enabled = false, acknowledge = "I run without the safety lane" }}
-        """
-    )
     arguments = [
         "talk",
         "--config",
-        str(tmp_path / "talk.toml"),
+        str(configuration(tmp_path / "talk.toml")),
         "--camera",
         "none",
         "--mic",

@@ -310,7 +310,6 @@ class Answer:
 
     id: str
     error: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +344,7 @@ def parse(text: str) -> Event | Hello | Answer | Fatal | None:
                 return Answer(id)
             case "error-response":
                 problem = Problem.model_validate(data)
-                return Answer(id, problem.error, problem.name) if id else problem
+                return Answer(id, problem.error) if id else problem
             case "error":
                 return Fatal(str(data.get("message") or data.get("error") or "the server ends the call"))
     except ValidationError:
