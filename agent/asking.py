@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,7 @@ from agent.refusal import Refused
 
 MAX_BODY: Final = 64 * 1024
 _BODY_S: Final = 5.0
+_NAME: Final = re.compile(r"[0-9a-f]{1,64}")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -68,15 +70,28 @@ async def text_of(request: Request, kind: str) -> str:
         raise Refused(400, "the body is not UTF-8") from None
 
 
-def check_type(request: HTTPConnection, kind: str) -> None:
-    """See that a body is of a media type.
+def check_type(request: HTTPConnection, *kinds: str) -> str:
+    """See that a body is of one of some media types, and return which.
 
     Raises:
         Refused: it is of another one.
     """
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found != kind:
-        raise Refused(415, f"the body has to be {kind}, not {found[:64] or 'without a type'}")
+    if found not in kinds:
+        raise Refused(415, f"the body has to be {' or '.join(kinds)}, not {found[:64] or 'without a type'}")
+    return found
+
+
+def call_of(request: Request) -> str:
+    """Return the name of a call in a path, ``{call}``.
+
+    Raises:
+        Refused: it is none that a call has.
+    """
+    found = str(request.path_params["call"])
+    if not _NAME.fullmatch(found):
+        raise Refused(404, "there is no such call")
+    return found
 
 
 def address_of(request: HTTPConnection) -> str:

@@ -90,15 +90,7 @@ class SocketDesk:
 
     async def enter(self, socket: WebSocket) -> None:
         """Take one WebSocket from its handshake to its end."""
-        try:
-            with self._reception.counted():
-                connected = await self._open(socket)
-        except Refused as error:
-            await socket.send_denial_response(HANDLERS[Refused](socket, error))
-        except ConnectionError:
-            pass
-        else:
-            await connected.run()
+        await attend(socket, self._reception, self._open)
 
     async def _open(self, socket: WebSocket) -> Connected:
         self._reception.step(socket)
@@ -107,17 +99,45 @@ class SocketDesk:
         self._door.about = self._describe()  # which mind can speak may have changed
 
         async def accept() -> Pipe:
-            try:
-                await socket.accept(chosen)
-            except (WebSocketDisconnect, OSError, RuntimeError) as error:
-                raise ConnectionError("the client left") from error
-            return StarlettePipe(socket)
+            return await accepted(socket, chosen)
 
         resume = _resume_of(socket)
         if resume:
             return await self._door.go_on(accept, resume, wants=wants)
         with self._reception.enter(socket) as visitor:
             return await self._door.take(accept, visitor, wants=wants)
+
+
+async def attend(socket: WebSocket, reception: Reception, opened: Callable[[WebSocket], Awaitable[Connected]]) -> None:
+    """Take one WebSocket from its handshake to its end.
+
+    Args:
+        socket: of the client.
+        reception: counts how it went.
+        opened: opens the call, or raises ``Refused``, or ``ConnectionError`` if the client has left meanwhile.
+    """
+    try:
+        with reception.counted():
+            connected = await opened(socket)
+    except Refused as error:
+        await socket.send_denial_response(HANDLERS[Refused](socket, error))
+    except ConnectionError:
+        pass
+    else:
+        await connected.run()
+
+
+async def accepted(socket: WebSocket, subprotocol: str | None) -> StarlettePipe:
+    """Finish the handshake.
+
+    Raises:
+        ConnectionError: the client has left.
+    """
+    try:
+        await socket.accept(subprotocol)
+    except (WebSocketDisconnect, OSError, RuntimeError) as error:
+        raise ConnectionError("the client left") from error
+    return StarlettePipe(socket)
 
 
 async def nowhere(socket: WebSocket) -> None:

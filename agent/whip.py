@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.asking import text_of
+from agent.asking import call_of, text_of
 from agent.reception import Reception
 from agent.refusal import Refused, Visitor
 
@@ -34,7 +34,6 @@ _FRAGMENT: Final = "application/trickle-ice-sdpfrag"
 _MOST_LINES: Final = 256
 _MOST_CANDIDATES: Final = 32
 _LONGEST: Final = 512
-_NAME: Final = re.compile(r"[0-9a-f]{1,64}")
 _MID: Final = re.compile(r"[A-Za-z0-9._~-]{1,32}")
 _UNSTORED: Final = {"Cache-Control": "no-store"}
 
@@ -109,7 +108,7 @@ class Whip:
     async def trickle(self, request: Request) -> Response:
         """Take in addresses that became known after the offer."""
         self._reception.check_origin(request)
-        name = _name(request)
+        name = call_of(request)
         match request.headers.get("if-match"):
             case None:
                 raise Refused(428, "If-Match with the ETag of the answer is needed")
@@ -123,7 +122,7 @@ class Whip:
     async def end(self, request: Request) -> Response:
         """Hang up."""
         self._reception.check_origin(request)
-        self._house.bye(_name(request))
+        self._house.bye(call_of(request))
         return Response(status_code=200, headers=_UNSTORED)
 
 
@@ -168,13 +167,6 @@ def links(server: Mapping[str, Any]) -> list[str]:
         more = f"; username={_quoted(server['username'])}; credential={_quoted(server['credential'])}"
         more += '; credential-type="password"'
     return [f'<{url}>; rel="ice-server"{more}' for url in ([urls] if isinstance(urls, str) else urls)]
-
-
-def _name(request: Request) -> str:
-    found = str(request.path_params["call"])
-    if not _NAME.fullmatch(found):
-        raise Refused(404, "there is no such call")
-    return found
 
 
 def _quoted(text: str) -> str:

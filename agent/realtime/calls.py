@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.asking import raw_body_of
+from agent.asking import call_of, check_type, raw_body_of
 from agent.realtime.channel import RealtimeTongue
 from agent.realtime.desk import PATH, session_of
 from agent.reception import Reception
@@ -21,7 +20,6 @@ from agent.refusal import Refused, Visitor
 
 _SDP: Final = "application/sdp"
 _FORM: Final = "multipart/form-data"
-_NAME: Final = re.compile(r"[0-9a-f]{1,64}")
 _UNSTORED: Final = {"Cache-Control": "no-store"}
 
 
@@ -76,21 +74,15 @@ class RealtimeCalls:
     async def hang_up(self, request: Request) -> Response:
         """End a call."""
         self._reception.check_origin(request)
-        name = str(request.path_params["call"])
-        if not _NAME.fullmatch(name):
-            raise Refused(404, "there is no such call")
-        self._house.bye(name)
+        self._house.bye(call_of(request))
         return Response(status_code=200, headers=_UNSTORED)
 
 
 async def _offer_of(request: Request) -> tuple[str, dict[str, Any]]:
     """Return the offer and the wished settings."""
-    full = request.headers.get("content-type", "")
-    kind = full.partition(";")[0].strip().lower()
-    if kind not in (_SDP, _FORM):
-        raise Refused(415, f"the body has to be {_SDP} or {_FORM}, not {kind[:64] or 'without a type'}")
+    kind = check_type(request, _SDP, _FORM)
     raw = await raw_body_of(request)
-    fields = {"sdp": raw} if kind == _SDP else form_of(full, raw)
+    fields = {"sdp": raw} if kind == _SDP else form_of(request.headers["content-type"], raw)
     try:
         sdp = fields["sdp"].decode()
         wished = json.loads(fields.get("session", b"{}"))

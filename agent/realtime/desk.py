@@ -6,15 +6,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
-from agent.answers import HANDLERS
 from agent.clock import Clock
 from agent.realtime.pipe import RealtimePipe
 from agent.realtime.session import OUTPUT_HZ, Session
 from agent.reception import Reception
 from agent.refusal import Refused
-from agent.sockets import Connected, Pipe, SocketDoor, StarlettePipe
+from agent.sockets import Connected, Pipe, SocketDoor, accepted, attend
 
 PATH: Final = "/v1/realtime"
 
@@ -45,15 +44,7 @@ class RealtimeDesk:
 
     async def enter(self, socket: WebSocket) -> None:
         """Take one WebSocket from its handshake to its end."""
-        try:
-            with self._reception.counted():
-                connected = await self._open(socket)
-        except Refused as error:
-            await socket.send_denial_response(HANDLERS[Refused](socket, error))
-        except ConnectionError:
-            pass
-        else:
-            await connected.run()
+        await attend(socket, self._reception, self._open)
 
     async def _open(self, socket: WebSocket) -> Connected:
         self._reception.step(socket)
@@ -68,12 +59,9 @@ class RealtimeDesk:
         session = session_of(about)
 
         async def accept() -> Pipe:
-            try:
-                await socket.accept(_PROTOCOL if _PROTOCOL in offered else None)
-            except (WebSocketDisconnect, OSError, RuntimeError) as error:
-                raise ConnectionError("the client left") from error
+            pipe = await accepted(socket, _PROTOCOL if _PROTOCOL in offered else None)
             everything = socket.query_params.get("events") == "rapport"
-            return RealtimePipe(StarlettePipe(socket), session, self._clock, everything=everything)
+            return RealtimePipe(pipe, session, self._clock, everything=everything)
 
         with self._reception.enter(socket, key) as visitor:
             return await self._door.take(accept, visitor, wants=_WANTS)

@@ -100,24 +100,22 @@ class Intake:
 
     def hear(self, packet: Packet) -> None:
         """Take in an Opus packet."""
-        if self._clock is None or self._feed is None:
-            return
-        if not self._may(self._gates.hearing):
-            self._withheld += 1
-            return
-        sound = self._ear.hear(packet)
-        if sound is None:
-            return
-        self._push(*sound)
+        sound = self._ear.hear(packet) if self._listens() else None
+        if sound is not None:
+            self._push(*sound)
 
     def listen(self, samples: NDArray[np.float32], ticks: int) -> None:
         """Take in sound that needs no decoder: float32 mono at 48 kHz."""
+        if self._listens():
+            self._push(samples, ticks)
+
+    def _listens(self) -> bool:
+        """Whether sound that comes now is heard; what the person does not allow is counted."""
         if self._clock is None or self._feed is None:
-            return
-        if not self._may(self._gates.hearing):
-            self._withheld += 1
-            return
-        self._push(samples, ticks)
+            return False
+        allowed = self._may(self._gates.hearing)
+        self._withheld += not allowed
+        return allowed
 
     def _push(self, samples: NDArray[np.float32], ticks: int) -> None:
         if self._clock is None or self._feed is None:
@@ -168,7 +166,7 @@ class Intake:
         """Yield numbers about what came since they were last asked for; those that are nothing are left out.
 
         Args:
-            more: further totals of the same connection, by name.
+            more: further totals, by name.
         """
         delays, self._delays = sorted(self._delays), []
         if delays:

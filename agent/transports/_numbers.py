@@ -30,18 +30,12 @@ class Numbers:
         self._outbox = outbox
         self._messages = messages
         self._told_at = now
-        self._dropped = 0
-        self._unread = 0
 
     def step(self, now: Nanos, connection: Connection | None) -> Iterator[Metric]:
         """Yield what there is to tell since the last time, if it is time again; called ten times a second."""
         if now - self._told_at < _EVERY:
             return
         self._told_at = now
-        yield from self._intake.measure(connection.counts() if connection is not None else {})
-        if self._outbox.dropped > self._dropped:
-            yield Metric("messages_dropped_count", self._outbox.dropped - self._dropped)
-            self._dropped = self._outbox.dropped
-        if self._messages.refused > self._unread:
-            yield Metric("messages_refused_count", self._messages.refused - self._unread)
-            self._unread = self._messages.refused
+        more = connection.counts() if connection is not None else {}
+        more |= {"messages_dropped_count": self._outbox.dropped, "messages_refused_count": self._messages.refused}
+        yield from self._intake.measure(more)
