@@ -15,14 +15,13 @@ from typing import Final
 
 from agent.streams import ending
 from agent.thinking import Thinking, Told
+from agent.turn_words import weighs
 from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow
 from perception.media import Text
 from perception.timebase import SECOND, Nanos
 from policy import honesty
 from policy.cues import Cues, cues_of
 from policy.decision import Speak
-from policy.reading import HEAVY
-from policy.words import mood_words
 
 _HOUR: Final[Nanos] = 3600 * SECOND
 _NATURAL: Final = frozenset({CUE_END_OF_TURN, CUE_QUESTION})
@@ -147,7 +146,7 @@ class Disclosing:
 
 def _comforts(last: Speak, cues: Cues) -> bool:
     """Tell whether a reply comforts somebody: its look says so, or what was said is heavy, whatever the look."""
-    return last.emotion in _COMFORT or any(mood in HEAVY for mood in mood_words(cues.words))
+    return last.emotion in _COMFORT or weighs(cues.words)
 
 
 def _line(text: str, last: Speak, reason: str) -> Speak:

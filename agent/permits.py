@@ -52,13 +52,13 @@ class Permits:
         self._keep_media = parts.options.keep_media
         self._watch = MediaWatch(parts.options.lost_after)
         self._bystanders = Bystanders()
-        self._taken: set[str] = set()
+        self._taken = False
 
-    def notice(self) -> frozenset[str]:
-        """Follow a change of what is allowed; return the names that were taken back by it."""
+    def notice(self) -> None:
+        """Follow a change of what is allowed."""
         allowed = self._transport.senses
         if allowed == self.allowed:
-            return frozenset()
+            return
         refused = self._senses.names if self.allowed is None else self.allowed
         gone = refused - (allowed if allowed is not None else refused)
         self.allowed = allowed
@@ -68,13 +68,12 @@ class Permits:
         for kind in NAMES.keys() - wanted:
             self._context.forget_media(kind)
         self._record(Note("senses_changed", data={"allowed": sorted(allowed or ())}))
-        self._taken |= gone
-        return gone
+        self._taken = self._taken or bool(gone)
 
     def taken(self) -> bool:
         """Return whether something was taken back since this was last asked."""
-        taken, self._taken = self._taken, set()
-        return bool(taken)
+        taken, self._taken = self._taken, False
+        return taken
 
     def keeps_words(self) -> bool:
         """Return whether what was said may still be known."""

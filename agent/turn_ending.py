@@ -18,7 +18,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from agent.turn_words import ends_sentence, plain, trails_off
+from agent.turn_words import ends_sentence, plain, sentences, trails_off
 from perception.context import Turn
 from perception.timebase import Nanos
 
@@ -83,8 +83,9 @@ def features(signs: Signs) -> Mapping[str, float]:
     """Return the signs as numbers of about -1 to 1, by name."""
     text = signs.text.strip()
     words = plain(text).split()
-    sentences = [part for part in re.split(r"[.!?]+\s*", text) if part.strip()]
-    last = plain(sentences[-1]).split() if sentences else []
+    parts = sentences(text)
+    last = plain(parts[-1]) if parts else ""
+    last_words = last.split()
     p = min(0.98, max(0.02, signs.probability))
     length = math.log1p(len(words)) / math.log(31.0)
     asks = text.endswith("?")
@@ -98,9 +99,9 @@ def features(signs: Signs) -> Mapping[str, float]:
         "floor": signs.floor,
         "length": length,
         "floor and length": signs.floor * length,
-        "last sentence": min(1.0, len(last) / 12.0),
-        "joins": float(bool(last) and last[0] in _JOINS and len(sentences) > 1),
-        "closes": float(bool(_CLOSES.search(plain(sentences[-1])))) if sentences else 0.0,
+        "last sentence": min(1.0, len(last_words) / 12.0),
+        "joins": float(len(parts) > 1 and bool(last_words) and last_words[0] in _JOINS),
+        "closes": float(bool(_CLOSES.search(last))),
         "answers": float(bool(words) and words[0] in _ANSWERS and len(words) <= 8) * (1.0 - signs.floor),
         "floor and pauses": signs.floor * min(1.0, signs.pauses / 4.0),
     }

@@ -121,10 +121,15 @@ _ANNOUNCES: Final = re.compile(
 """Ways to say that something is about to be said (Schegloff, *Preliminaries to preliminaries*, 1980)."""
 
 
+def sentences(text: str) -> list[str]:
+    """Return the sentences of ``text``, without the marks that end them."""
+    return [part for part in re.split(r"[.!?]+\s*", text) if part.strip()]
+
+
 def announces(text: str) -> bool:
     """Return whether the last sentence only says that something is about to be said."""
-    sentences = [part for part in re.split(r"[.!?]+\s*", text) if part.strip()]
-    return bool(sentences) and bool(_ANNOUNCES.search(plain(sentences[-1])))
+    parts = sentences(text)
+    return bool(parts) and bool(_ANNOUNCES.search(plain(parts[-1])))
 
 
 def wants_turn(text: str, backchannels: frozenset[str]) -> bool:

@@ -349,8 +349,8 @@ class TurnTaker:
             return 0
         signs = self.signs()
         base = o.patience_unknown if signs is None else self._by_signs(signs)
-        if weighs(self._heard.latest()):
-            base = max(base, o.heavy)
+        if base < o.heavy and weighs(self._heard.latest()):
+            base = o.heavy
         if self._sound_end and self._speech_end is not None:  # somebody who breathes in or clears the throat goes on
             base = max(base, self._sound_end + o.resume_after - self._speech_end)
         return min(base + self._further(), max(base, o.longest))

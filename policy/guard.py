@@ -11,7 +11,7 @@ from functools import cache
 
 from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow
 from policy.answer import Considered, consider, perform
-from policy.cues import Cues, cues_of
+from policy.cues import cues_of
 from policy.decision import Decision, Speak, Step
 from policy.embedding import Embed
 from policy.gate import broken_rule
@@ -45,10 +45,10 @@ class Guard:
         return list(perform(self._considered(window)))
 
     def watch(self, window: ContextWindow) -> Watch:
-        """Return who judges the reply to ``window``; the mood is read when the first words are judged."""
+        """Return who judges the reply to ``window``; what it answers is read when the first words are judged."""
         if not self._judges:
-            return Watch(cues_of(window), None)
-        return Watch(cues_of(window), cache(lambda: self._considered(window).choice.mood))
+            return Watch(None)
+        return Watch(cache(lambda: self._considered(window)))
 
     def _considered(self, window: ContextWindow) -> Considered:
         return consider(window, self._reader, self._lookout)
@@ -58,13 +58,11 @@ class Watch:
     """Judges one reply, step by step.
 
     Args:
-        cues: what it answers.
-        mood: gives that of the person; ``None`` where nothing is to be judged.
+        considered: gives what it answers, and the mood of the person; ``None`` where nothing is to be judged.
     """
 
-    def __init__(self, cues: Cues, mood: Callable[[], str] | None) -> None:
-        self._cues = cues
-        self._mood = mood
+    def __init__(self, considered: Callable[[], Considered] | None) -> None:
+        self._considered = considered
         self._said: list[str] = []
 
     def allows(self, step: Step) -> bool:
@@ -73,15 +71,16 @@ class Watch:
         Raises:
             Withheld: it may not, and nothing has been said before it.
         """
-        if not isinstance(step, Speak) or self._mood is None:
+        if not isinstance(step, Speak) or self._considered is None:
             return True
+        known = self._considered()
         broken = broken_rule(
             step.text,
-            words=self._cues.words,
-            before=self._cues.before,
-            said=[*self._cues.agent, *self._said],
+            words=known.cues.words,
+            before=known.cues.before,
+            said=[*known.cues.agent, *self._said],
             strategy=step.strategy,
-            mood=self._mood(),
+            mood=known.choice.mood,
             advice=step.strategy == "suggestion",
         )
         if broken and not self._said:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from policy.prompt import GLAD
 from policy.words import mood_words, plain
 
 _BODY: Final = (
@@ -83,7 +84,7 @@ def ironic(text: str) -> bool:
 def opens_with_praise(text: str) -> bool:
     """Tell whether all that is glad in ``text`` is the praise with which it begins, as irony often does."""
     bare = plain(text)
-    return _OPENS.search(bare) is not None and not any(mood in _GLAD for mood in mood_words(_OPENS.sub(" ", bare)))
+    return _OPENS.search(bare) is not None and not any(mood in GLAD for mood in mood_words(_OPENS.sub(" ", bare)))
 
 
 def sober(text: str) -> str:
@@ -95,11 +96,8 @@ def literal(text: str) -> bool:
     """Tell whether all that is heavy in ``text`` describes a thing, as in "the fridge is empty"."""
     bare = plain(text)
     rest = _THINGS.sub(" ", bare)
-    return rest != bare and not any(mood not in _GLAD for mood in mood_words(rest))
+    return rest != bare and not any(mood not in GLAD for mood in mood_words(rest))
 
 
 def _glad_besides(bare: str) -> bool:
-    return any(mood in _GLAD for mood in mood_words(_PRAISE.sub(" ", bare)))
-
-
-_GLAD: Final = frozenset({"joy", "pride", "relief"})
+    return any(mood in GLAD for mood in mood_words(_PRAISE.sub(" ", bare)))

@@ -20,9 +20,6 @@ BLIND_SHA256: Final = "7f61e473cfd89091f0b1268a8415078fb37b171aedf6aecd8c1232b43
 BLIND_2_SHA256: Final = "d394e861bece4a545ced03761f50ae9133287c8139ed8190bc7d3e61c2d39870"
 """Of the sentences of another writer, who had seen neither the other files nor what was trained on."""
 
-UNSEEN: Final = ("w7", "w8")
-"""Parts of the training corpus that the reader was not trained on."""
-
 
 class ItemError(ValueError):
     """The data break their schema, or what is held out has changed; the message names file, entry and field."""
@@ -119,9 +116,10 @@ def parse(table: Mapping[str, Any], name: str, part: str) -> Iterator[Item]:
 def _corpus() -> Iterator[Item]:
     """Yield the last turn of the person of situations that were not trained on."""
     from policy.training import corpus
+    from policy.training.veiled_sentences import HELD_CORPUS
 
     for situation in corpus.situations():
-        if not situation.id.startswith(UNSEEN):
+        if not situation.id.startswith(HELD_CORPUS):
             continue
         danger = "safety" in situation.strategies
         told = [turn.text for turn in situation.turns if turn.who == "person"]

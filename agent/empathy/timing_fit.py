@@ -28,7 +28,7 @@ from agent.empathy.timing_call import Echoed, Happened, Silent, hold
 from agent.empathy.timing_script import SOB, talks, training
 from agent.empathy.timing_sound import Channel, make
 from agent.journal import Note
-from agent.turn_ending import FILE, Signs, features
+from agent.turn_ending import FILE, Ending, Signs, features
 from agent.turns import TurnOptions, TurnTaker
 from perception.context import Turn
 from perception.percept import Percept
@@ -139,11 +139,11 @@ def left_out(found: Sequence[Example], ridge: float = 1.0) -> NDArray[np.float64
         rest = [example for example in found if fold[example.talk] != number]
         if len(rest) == len(found):
             continue
-        weights = fit(rest, ridge)
+        ending = Ending(fit(rest, ridge))
         for index, example in enumerate(found):
             if fold[example.talk] == number:
-                odds[index] = sum(weights[name] * value for name, value in features(example.signs).items())
-    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+                odds[index] = ending.probability(example.signs)
+    return odds
 
 
 def told(found: Sequence[Example], odds: NDArray[np.float64], waits: Nanos) -> list[str]:
