@@ -88,32 +88,33 @@ async def gone(_: Path) -> AsyncIterator[Transport]:
     await transport.close()
 
 
+class Hands:
+    """Take a caller out of the hands of a door, which waits until the test has finished with it."""
+
+    def __init__(self) -> None:
+        self.here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
+        self.done = asyncio.Event()
+
+    async def answer(self, transport: Transport) -> None:
+        self.here.set_result(transport)
+        await self.done.wait()
+
+
 @asynccontextmanager
 async def replay(folder: Path) -> AsyncIterator[Transport]:
-    """Take the caller out of the door's hands: the door waits until the test has finished with it."""
-    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def answer(transport: Transport) -> None:
-        here.set_result(transport)
-        await done.wait()
-
+    """A clip in place of the caller, and a WAV file for what is said."""
+    hands = Hands()
     door = load(path=resolve_clip("single-face"), tail_s=1.0, output=folder / "talk.wav")
     async with asyncio.TaskGroup() as group:
-        group.create_task(door.open(answer))
-        yield await here
-        done.set()
+        group.create_task(door.open(hands.answer))
+        yield await hands.here
+        hands.done.set()
 
 
 @asynccontextmanager
 async def webrtc(_: Path) -> AsyncIterator[Transport]:
     """A stock aiortc caller who hangs up after three and a half seconds."""
-    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def answer(transport: Transport) -> None:
-        here.set_result(transport)
-        await done.wait()
+    hands = Hands()
 
     async def hang_up() -> None:
         clock = SystemClock()
@@ -123,15 +124,15 @@ async def webrtc(_: Path) -> AsyncIterator[Transport]:
     door = webrtc_door(loopback=True, consent="given")
     caller = Client()
     async with asyncio.TaskGroup() as group:
-        opened = group.create_task(door.open(answer))
+        opened = group.create_task(door.open(hands.answer))
         await asyncio.sleep(0)
         try:
             await caller.accept(await door.offer(Offer(**await caller.offer())))
             leaving = group.create_task(hang_up())
-            yield await here
+            yield await hands.here
             leaving.cancel()
         finally:
-            done.set()
+            hands.done.set()
             await caller.close()
             opened.cancel()
 
@@ -149,29 +150,17 @@ async def on_board(_: Path) -> AsyncIterator[Transport]:
         def close(self) -> None: ...
 
     station = Station(FileSound(), Dark())
-    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def answer(transport: Transport) -> None:
-        here.set_result(transport)
-        await done.wait()
-
+    hands = Hands()
     async with station.running(SystemClock()), asyncio.TaskGroup() as group:
-        group.create_task(local_door(station=station).open(answer))
-        yield await here
-        done.set()
+        group.create_task(local_door(station=station).open(hands.answer))
+        yield await hands.here
+        hands.done.set()
 
 
 @asynccontextmanager
 async def local(folder: Path) -> AsyncIterator[Transport]:
     """A recording in place of the microphone, a clip in place of the camera, and a WAV file as the speaker."""
-    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def answer(transport: Transport) -> None:
-        here.set_result(transport)
-        await done.wait()
-
+    hands = Hands()
     write_sound(folder / "hum.wav", seconds=3.0)
     door = local_door(
         microphone=str(folder / "hum.wav"),
@@ -180,32 +169,27 @@ async def local(folder: Path) -> AsyncIterator[Transport]:
         tail_s=0.5,
     )
     async with asyncio.TaskGroup() as group:
-        group.create_task(door.open(answer))
-        yield await here
-        done.set()
+        group.create_task(door.open(hands.answer))
+        yield await hands.here
+        hands.done.set()
 
 
 @asynccontextmanager
 async def websocket(_: Path) -> AsyncIterator[Transport]:
     """A caller with sound and pictures over a WebSocket, who hangs up after three and a half seconds."""
-    here: asyncio.Future[Transport] = asyncio.get_running_loop().create_future()
-    done = asyncio.Event()
-
-    async def answer(transport: Transport) -> None:
-        here.set_result(transport)
-        await done.wait()
+    hands = Hands()
 
     async def talk_and_leave(pipe: Pipe) -> None:
         await talk(pipe, 3.5)
         pipe.say("disconnect-bot")
 
-    async with opened(answer) as door, called(door) as pipe, asyncio.TaskGroup() as group:
+    async with opened(hands.answer) as door, called(door) as pipe, asyncio.TaskGroup() as group:
         talking = group.create_task(talk_and_leave(pipe))
         try:
-            yield await here
+            yield await hands.here
             talking.cancel()
         finally:
-            done.set()
+            hands.done.set()
 
 
 CASES = [

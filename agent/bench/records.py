@@ -222,14 +222,17 @@ class Ledger:
 
 
 @contextmanager
-def replacing(path: Path, errors: str = "strict") -> Iterator[TextIO]:
+def replacing(path: Path, errors: str = "strict", mode: int = 0o666) -> Iterator[TextIO]:
     """Write a file beside ``path`` that takes its place when it is whole, and not if writing it fails.
 
     Args:
         path: of the file.
         errors: what becomes of characters that UTF-8 lacks, as :func:`open` has it.
+        mode: who may read and write it, less what the umask forbids, from its first byte on.
     """
     new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)  # one that was left behind keeps the mode that it was made with
+    new.touch(mode=mode)
     with new.open("w", encoding="utf-8", errors=errors, newline="\n") as out:
         yield out
     new.replace(path)

@@ -26,8 +26,8 @@ def page(
 
     Args:
         title: of the page; any text.
-        folder: holds ``page.html`` with the places ``{{policy}}``, ``{{title}}``, ``{{style}}``, ``{{data}}`` and
-            ``{{script}}`` in this order, ``page.css``, and the scripts.
+        folder: holds ``page.html``, which goes on where ``head.html`` of this package ends and has the places
+            ``{{data}}`` and ``{{script}}`` in this order, ``page.css``, and the scripts.
         scripts: names of files in ``folder``, in order; ``dom.js`` of this package comes before them.
         blocks: the data, as :func:`block` and :func:`medium` return them.
         media: sources from which pictures and sound may come, as a content security policy spells them.
@@ -39,11 +39,11 @@ def page(
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src {media}; "
         f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
-    shell = _read(folder / "page.html").replace("{{policy}}", html.escape(policy, quote=False))
-    before, _, rest = shell.replace("{{title}}", html.escape(title)).partition("{{style}}")
-    between, _, rest = rest.partition("{{data}}")
+    head = _read(own / "head.html").replace("{{policy}}", html.escape(policy, quote=False))
+    before, _, between = head.replace("{{title}}", html.escape(title)).partition("{{style}}")
+    early, _, rest = _read(folder / "page.html").partition("{{data}}")
     late, _, after = rest.partition("{{script}}")
-    yield from (before, style, between)
+    yield from (before, style, between, early)
     for one in blocks:
         yield one
         yield "\n"

@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any, Final
 
+from agent.privacy.kept import page_of
 from agent.view import ViewError
 from agent.view.page import write_page
 from agent.view.reading import Read
@@ -41,7 +42,7 @@ def add(commands: Any) -> None:
 
 def _view(options: argparse.Namespace) -> int:
     journals = [path for path in (options.journal, options.other) if path is not None]
-    out: Path = options.out or options.journal.with_suffix(".html")
+    out: Path = options.out or page_of(options.journal)
     if any(out.resolve() == path.resolve() for path in [*journals, *([options.media] if options.media else [])]):
         raise ViewError(f"{out} is what is to be shown; choose another --out")
     for read in write_page(out, journals, options.media):

@@ -58,10 +58,7 @@ def write_page(path: Path, journals: Sequence[Path], media: Path | None = None) 
     blocks.insert(0, pages.block("data", {"journals": len(found), "medium": kind}))
     title = " and ".join(one.name for one in found)
     try:
-        new = path.with_name(f"{path.name}.new")  # where `replacing` writes; made first, so that no other can read it
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        with replacing(path, errors="replace") as out:
+        with replacing(path, errors="replace", mode=0o600) as out:
             out.writelines(pages.page(title, files("agent.view") / "page", SCRIPTS, blocks, media="data: blob:"))
     except OSError as error:
         raise ViewError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None

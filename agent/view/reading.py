@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent.privacy.masking import PREFIX
 from agent.view import ViewError
 
 LONGEST_LINE: Final = 1 << 20
@@ -17,7 +18,6 @@ LONGEST_LINE: Final = 1 << 20
 LONGEST_CALL_S: Final = 31 * 24 * 3600.0
 """Seconds of a call. What claims to be later is a broken line, and would squeeze all others into one point."""
 
-_PERSONAL: Final = "pii."
 _WORDS: Final = ("text", "reason")
 
 Line = dict[str, Any]
@@ -136,8 +136,8 @@ def _plain(line: Line) -> bool:
     for key, value in nested.items() if isinstance(nested, Mapping) else ():
         line.setdefault(str(key), value)
         found = True
-    for key in [k for k in line if k.startswith(_PERSONAL)]:
-        line.setdefault(key.removeprefix(_PERSONAL), line.pop(key))
+    for key in [k for k in line if k.startswith(PREFIX)]:
+        line.setdefault(key.removeprefix(PREFIX), line.pop(key))
         found = True
     return found
 

@@ -7,6 +7,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -234,6 +235,21 @@ class Visit:
     asked: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def visiting(browser: Browser, file: Path, **options: Any) -> Iterator[Visit]:
+    """Open a page; an error in its console, or a request for anything but itself, fails the test."""
+    context = browser.new_context(**options)
+    found = Visit(context.new_page())
+    found.page.on("console", lambda m: found.errors.append(m.text) if m.type in ("error", "warning") else None)
+    found.page.on("pageerror", lambda e: found.errors.append(str(e)))
+    found.page.on("request", lambda r: found.asked.append(r.url))
+    found.page.goto(file.as_uri())
+    yield found
+    context.close()
+    assert not found.errors
+    assert all(url.startswith(("file:", "blob:", "data:")) for url in found.asked)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as driver, chromium(driver, devices=False) as found:
@@ -257,17 +273,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visit(browser: Browser, report: Path, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """The open page; an error in its console, or a request for anything but itself, fails the test."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **getattr(request, "param", {})})
-    found = Visit(context.new_page())
-    found.page.on("console", lambda m: found.errors.append(m.text) if m.type in ("error", "warning") else None)
-    found.page.on("pageerror", lambda e: found.errors.append(str(e)))
-    found.page.on("request", lambda r: found.asked.append(r.url))
-    found.page.goto(report.as_uri())
-    yield found
-    context.close()
-    assert not found.errors
-    assert all(url.startswith(("file:", "blob:", "data:")) for url in found.asked)
+    """The open page."""
+    options = {"viewport": {"width": 1280, "height": 860}, **getattr(request, "param", {})}
+    with visiting(browser, report, **options) as found:
+        yield found
 
 
 def until(page: Page, expression: str) -> None:

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -166,17 +167,21 @@ def _tests(arguments: list[str]) -> str:
     return f"there is no {gone[0]}" if gone else ""
 
 
-def _curl(arguments: list[str]) -> str:
+@cache
+def _routes() -> frozenset[str]:
     sources = [ROOT / "server.py", *(ROOT / "agent").rglob("*.py")]
-    routes = {
+    return frozenset(
         path
         for source in sources
         for path in re.findall(r"\bRoute\(\s*\"([^\"]+)\"", source.read_text(encoding="utf-8"))
-    }
+    )
+
+
+def _curl(arguments: list[str]) -> str:
     for argument in arguments:
         if re.match(r"https?://(127\.0\.0\.1|localhost):8080/", argument):
             path = urlsplit(argument).path
-            known = any(re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", route), path) for route in routes)
+            known = any(re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", route), path) for route in _routes())
             if not known and path != "/":
                 return f"the server has no {path}"
     return ""

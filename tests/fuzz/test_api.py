@@ -75,16 +75,12 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-class _Server(uvicorn.Server):
-    def install_signal_handlers(self) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A real server in a thread; every answer leaves a free line, or says that there is none."""
     port = free_port()
     application = server.app(Recorder(), Config(server=ServerConfig(port=port, consent="given", max_calls=2)))
-    running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
+    running = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, lifespan="on"))
     thread = threading.Thread(target=lambda: asyncio.run(running._serve()), name="api")
     thread.start()
     while not running.started:

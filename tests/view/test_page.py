@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from agent.clock import SystemClock
 from agent.view import ViewError
 from agent.view.page import write_page
 from perception.timebase import as_seconds
-from tests.bench.test_page import AUDIT, PHONE, SHOTS, browser_test, read, until
+from tests.bench.test_page import AUDIT, PHONE, SHOTS, Visit, browser_test, read, until, visiting
 from tests.view import sample
 from tests.web.browser import chromium
 
@@ -78,15 +77,6 @@ def test_the_command_says_what_it_wrote_and_what_it_left_out(
     assert "choose another --out" in capsys.readouterr().err
 
 
-@dataclass
-class Visit:
-    """The page in a browser, and what it did that it should not."""
-
-    page: Page
-    errors: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as driver, chromium(driver, devices=False) as found:
@@ -115,17 +105,9 @@ def visit(browser: Browser, pages: Path, request: pytest.FixtureRequest) -> Iter
     """The open page; an error in its console, or a request for anything but itself, fails the test."""
     options = dict(getattr(request, "param", {}))
     name = options.pop("name", "one.html")
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    found = Visit(context.new_page())
-    found.page.on("console", lambda m: found.errors.append(m.text) if m.type in ("error", "warning") else None)
-    found.page.on("pageerror", lambda e: found.errors.append(str(e)))
-    found.page.on("request", lambda r: found.asked.append(r.url))
-    found.page.goto((pages / name).as_uri())
-    until(found.page, "document.querySelectorAll('.event').length > 0")
-    yield found
-    context.close()
-    assert not found.errors
-    assert all(url.startswith(("file:", "blob:", "data:")) for url in found.asked)
+    with visiting(browser, pages / name, **{"viewport": {"width": 1280, "height": 900}, **options}) as found:
+        until(found.page, "document.querySelectorAll('.event').length > 0")
+        yield found
 
 
 def shot(page: Page, name: str) -> None:
