@@ -49,14 +49,17 @@ def test_sound_and_pictures_are_fed_on_the_calls_clock() -> None:
         runtime = Recorder()
         async with opened(runtime.answer) as door, called(door) as pipe:
             await talk(pipe, 0.6)
-            await pipe.until(lambda: len(runtime.video) >= 4)
+            await pipe.until(lambda: len(runtime.video) >= 5)
             heard = np.concatenate([c.samples for c in runtime.audio])
             assert float(np.percentile(np.abs(heard), 97)) == pytest.approx(0.3, abs=0.02)
             starts = [c.start for c in runtime.audio]
             assert starts == sorted(starts)
             assert all(a.end == b.start for a, b in zip(runtime.audio, runtime.audio[1:], strict=False))
             assert runtime.video[0].pixels.shape == (48, 64, 3)
-            assert runtime.video[1].at - runtime.video[0].at == pytest.approx(100 * MS, abs=2 * MS)
+            gaps = [b.at - a.at for a, b in zip(runtime.video, runtime.video[1:], strict=False)]
+            # A picture that travels faster than all before it moves the clock: one gap may be shorter, most are not.
+            assert float(np.median(gaps)) == pytest.approx(100 * MS, abs=2 * MS)
+            assert max(gaps) < 110 * MS
             assert pipe.errors() == []
         assert runtime.ended.is_set()
 
