@@ -39,7 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from agent.action import Caption, Display, Resource
 from agent.clock import timestamp
 from agent.journal import Event, Note, as_json
-from agent.nesting import deepest
+from agent.nesting import deeper
 
 RTVI_VERSION: Final = "2.1.0"
 VERSION: Final = 1
@@ -173,7 +173,7 @@ def parse(raw: str | bytes) -> Inbound:
         raise WireError("the message is not UTF-8") from None
     if text.startswith("ping"):
         return Ping()
-    if deepest(text, enough=MAX_DEPTH) > MAX_DEPTH:
+    if deeper(text, MAX_DEPTH):
         raise WireError(f"the message is nested deeper than {MAX_DEPTH}")
     try:
         body = json.loads(text)

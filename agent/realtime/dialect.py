@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.nesting import deepest
+from agent.nesting import deeper
 from agent.realtime.events import Emit, Events
 from agent.realtime.heard import Heard
 from agent.realtime.replies import Replies
@@ -138,7 +138,7 @@ class Dialect:
             self._events.error("event_too_large", f"an event has at most {MOST_BYTES} bytes, not {len(text)}")
             return None
         try:
-            event = json.loads(text) if deepest(text, enough=_DEPTH) <= _DEPTH else None
+            event = json.loads(text) if not deeper(text, _DEPTH) else None
         except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
