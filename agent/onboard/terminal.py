@@ -63,12 +63,17 @@ class Terminal:
             case _:
                 pass
 
+    def type(self, line: str) -> None:
+        """Take a line as if it had been typed; one too many is dropped, ``""`` says that there will be no more."""
+        if not self.lines.full():
+            self.lines.put_nowait(line.strip() if line else None)
+
     def interrupt(self) -> None:
         """Somebody pressed Ctrl-C."""
         if self.leave.is_set() and self.impatient is not None:
             self.impatient()
         self.leave.set()
-        self._take("")
+        self.type("")
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -87,8 +92,8 @@ class Terminal:
                 undo.append(lambda: loop.remove_reader(typed))
             except (NotImplementedError, OSError, ValueError):  # a file is always ready, and so is no terminal
                 for line in typed:
-                    self._take(line)
-                self._take("")
+                    self.type(line)
+                self.type("")
         try:
             yield
         finally:
@@ -98,13 +103,9 @@ class Terminal:
     def _read(self) -> None:
         assert self._typed is not None
         line = self._typed.readline()
-        self._take(line)
+        self.type(line)
         if not line:
             asyncio.get_running_loop().remove_reader(self._typed)
-
-    def _take(self, line: str) -> None:
-        if not self.lines.full():
-            self.lines.put_nowait(line.strip() if line else None)
 
 
 def keyboard() -> IO[str] | None:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def body(options: argparse.Namespace, terminal: Terminal) -> AsyncIterator[RobotScreen]:
     """Open the body that the options name."""
     if options.ros:
-        ros = RosBody(stop=lambda: terminal.lines.put_nowait("/stop"))
+        ros = RosBody(stop=lambda: terminal.type("/stop"))
         screen, close = RobotScreen(ros), ros.close
     elif options.window:
         robot = SimulatedRobot()
