@@ -46,7 +46,7 @@ from agent.answers import HANDLERS, Headers
 from agent.asking import address_of, body_of, check_type, token_of
 from agent.clock import SystemClock
 from agent.config import Config
-from agent.doors import Admission, among, is_loopback, is_public, key_of
+from agent.doors import Admission, is_fronted, is_loopback, is_public, key_of, operates
 from agent.drain import Drain
 from agent.elements import serving as elements
 from agent.metrics import Metrics, watch_loop
@@ -182,7 +182,7 @@ def webrtc_door(server: ServerConfig) -> WebRtcDoor:
         calls_per_label=server.calls_per_label,
         calls_per_address=server.calls_per_address,
         ice_servers=server.ice_servers,
-        loopback=is_loopback(server.host),
+        loopback=is_loopback(server.host) and not is_fronted(server),
         private=not is_public(server),
         degraded_after_s=as_seconds(server.degraded_after),
         lost_after_s=as_seconds(server.lost_after),
@@ -327,7 +327,7 @@ class _Desk:
         return 0 if self._admission.load.heavy else self._door.open_to
 
     def _is_operator(self, request: Request) -> bool:
-        return not self._admission.guarded or among(address_of(request), self._server.operators)
+        return not self._admission.guarded or operates(address_of(request), self._server)
 
 
 class _Switchboard:

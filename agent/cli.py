@@ -207,7 +207,7 @@ def _token(options: argparse.Namespace) -> int:
     if ttl_s > longest:
         raise config.ConfigError(f"--ttl is {ttl_s}, and server.token_ttl lets in tokens of {longest} s at most")
     made = token.mint(key, ttl_s=ttl_s, grants=options.grants.split(","), label=options.label)
-    print(f"{options.url.rstrip('/')}/#token={made}" if options.url else made)
+    print(made if options.url is None else token.link(options.url, made))
     return 0
 
 

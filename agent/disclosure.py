@@ -1,6 +1,7 @@
 """The agent says that it is an AI: at the start, when asked, and again after hours. Time in, due out.
 
-The greeting says it first. From then on a clock runs, three hours for adults and one for minors; when it has run out,
+The greeting says it first. Where somebody has typed or spoken before anything of it was heard, their answer begins with
+it, also one that comforts. From then on a clock runs, three hours for adults and one for minors; when it has run out,
 the next natural reply ends with a reminder. Whoever asks gets a straight answer, whatever the policy would have said.
 Only what was *heard* counts: a greeting that was cut off before the word fell is made up for.
 
@@ -19,9 +20,10 @@ from agent.turn_words import weighs
 from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow
 from perception.media import Text
 from perception.timebase import SECOND, Nanos
-from policy import honesty
+from policy import honesty, replies
 from policy.cues import Cues, cues_of
 from policy.decision import Speak
+from policy.reading import act_of
 
 _HOUR: Final[Nanos] = 3600 * SECOND
 _NATURAL: Final = frozenset({CUE_END_OF_TURN, CUE_QUESTION})
@@ -82,6 +84,10 @@ class Disclosure:
             if turn.speaker == "agent" and honesty.says_ai(turn.text):
                 self._last = max(turn.end, self._last or 0)
 
+    def opens(self, window: ContextWindow) -> bool:
+        """Tell whether nothing of the greeting that the call begins with was heard, nor anything else of the agent."""
+        return self._greets and self._last is None and all(turn.speaker != "agent" for turn in window.turns)
+
     def due(self, now: Nanos) -> bool:
         """Tell whether it has to be said at ``now``."""
         return self.since(now) is not None
@@ -126,9 +132,13 @@ class Disclosing:
     async def _decide(self, window: ContextWindow) -> AsyncGenerator[Told, None]:
         last: Speak | None = None
         said = False
+        opens = self._disclosure.opens(window)
         async with ending(self._inner.decide(window)) as steps:
             async for step in steps:
                 if isinstance(step, Speak):
+                    if opens and last is None and not _says_who(step, cues_of(window).words):
+                        said = True
+                        yield _line(replies.greeting(), step, "The person spoke first, so it says who answers.")
                     last, said = step, said or honesty.says_ai(step.text)
                 yield step
         if last is None or said or last.strategy == "safety":
@@ -139,9 +149,19 @@ class Disclosing:
             yield _line(honesty.straight(turn), last, "The person asks whether an AI is speaking; it says so.")
             return
         late = self._disclosure.since(window.end)
-        if late is None or (_comforts(last, cues) and late < self._options.grace):
+        if late is None or (not opens and _comforts(last, cues) and late < self._options.grace):
             return
         yield _line(honesty.reminder(turn), last, "It is time to say again that an AI is speaking.")
+
+
+def _says_who(first: Speak, words: str) -> bool:
+    """Tell whether a reply that begins so will say who speaks by itself, or must not be held up by that."""
+    return (
+        first.strategy == "safety"
+        or honesty.says_ai(first.text)
+        or honesty.asks_ai(words)
+        or act_of(words) == "greeting"
+    )
 
 
 def _comforts(last: Speak, cues: Cues) -> bool:

@@ -29,7 +29,7 @@ from agent.server_options import ServerConfig
 DISTRIBUTION = "rapport-agent"
 _CORES = 2
 _KNOCK_S = 1.0
-_MEMORY_MB = 2000
+_MEMORY_MB = 2500
 """What one call with every sense, both speech models and the language model holds, rounded up."""
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 

@@ -25,6 +25,7 @@ from perception.timebase import Nanos, as_seconds
 
 _SAMPLES: Final = 20
 _RETRY_S: Final = 5
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _MOST_ADDRESSES: Final = 4096
 """Addresses that are remembered; the one that has been quiet for longest gives way."""
 
@@ -215,6 +216,27 @@ def is_public(server: ServerConfig) -> bool:
     except ValueError:
         return not is_loopback(server.host)
     return address.is_unspecified or address.is_global
+
+
+def is_fronted(server: ServerConfig) -> bool:
+    """Return whether callers come from elsewhere through a proxy on this machine: public, and yet on loopback."""
+    return is_loopback(server.host) and is_public(server)
+
+
+def operates(address: str, server: ServerConfig) -> bool:
+    """Return whether an address is an operator's.
+
+    Behind a proxy on this machine loopback is nobody's, whatever ``operators`` says: where the proxy forwards no
+    address, or what a stranger wrote, everybody seems to come from there. Neither the ``Host`` nor a missing header
+    tells them apart, for both are as the proxy is set up.
+
+    Args:
+        address: where whoever asks comes from, as a trusted proxy has forwarded it.
+        server: whose operators they may be.
+    """
+    if is_fronted(server) and among(address, _LOOPBACK):
+        return False
+    return among(address, server.operators)
 
 
 def is_loopback(host: str) -> bool:

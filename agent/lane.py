@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
 from typing import Final
 
 import structlog
@@ -30,7 +32,7 @@ from policy.honesty import asks_ai
 from policy.prompt import question_of
 from policy.reading import act_of
 from policy.resources import Country
-from policy.safety import FOLLOW, Finding, Lookout, check_patterns
+from policy.safety import FOLLOW, KINDS, Finding, Lookout, check_patterns
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +62,17 @@ class SafetyLane:
         """Stand around one call's session."""
         return LaneSession(self, inner)
 
-    async def look(self, words: str, before: tuple[str, ...], distress: float) -> Finding | None:
-        """Look for danger in ``words``; patterns alone decide where the classifier fails or takes too long."""
+    def patience(self) -> float:
+        """Return until when, on the loop's clock, the looks for one reply may take."""
+        return asyncio.get_running_loop().time() + self.options.patience / SECOND
+
+    async def look(self, words: str, before: tuple[str, ...], distress: float, until: float) -> Finding | None:
+        """Look for danger in ``words``; patterns alone decide where the classifier fails or takes beyond ``until``."""
         loop = asyncio.get_running_loop()
+        if loop.time() >= until:
+            return check_patterns(words)
         try:
-            async with asyncio.timeout(self.options.patience / SECOND):
+            async with asyncio.timeout_at(until):
                 return await loop.run_in_executor(self._thread, self._lookout.weigh, words, before, distress)
         except Exception as error:
             self.failures += 1
@@ -111,10 +119,11 @@ class LaneSession:
         answer: list[Told] | None = None
         shown = False
         if window.cue != CUE_GREETING and not (window.cue == CUE_QUESTION and question_of(window) is not None):
-            cues = cues_of(window)
-            found = await self._lane.look(cues.words, cues.before, cues.distress) if cues.words else None
-            lately = await self._lately(cues) if found is None else None
+            cues, until = cues_of(window), self._lane.patience()
+            found = await self._lane.look(cues.words, cues.before, cues.distress, until) if cues.words else None
+            lately = await self._lately(cues, until) if found is None else None
             shown = lately is not None
+            window = replace(window, cleared=True)
             if found is not None:
                 answer = self._alarm(found, cues)
             elif lately is not None and not self._settled(cues):
@@ -133,12 +142,23 @@ class LaneSession:
                     yield Alarm(kind="self_harm", plain=False, country=self._lane.country)
                 yield step
 
-    async def _lately(self, cues: Cues) -> Finding | None:
+    async def _lately(self, cues: Cues, until: float) -> Finding | None:
         """Return the danger that came up in one of the last turns."""
         for words in reversed(cues.before[-self._lane.options.follow :]):
-            found = await self._lane.look(words, (), 0.0)
+            found = await self._lane.look(words, (), 0.0, until)
             if found is not None:
                 return found
+        return self._answered(cues)
+
+    def _answered(self, cues: Cues) -> Finding | None:
+        """Return the danger that was answered in one of the last turns.
+
+        It stays one, though its words alone, without the look and the voice of that moment, may seem to be none.
+        """
+        said = cues.agent[-self._lane.options.follow :]
+        for kind, manner in product(KINDS, ("plain", "veiled")):
+            if any(crisis.was_said(f"{kind}/{manner}", self._lane.country, text) for text in said):
+                return Finding(kind, 1.0, "Danger was spoken of a moment ago.", manner == "plain")
         return None
 
     def _settled(self, cues: Cues) -> bool:

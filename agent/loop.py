@@ -34,23 +34,15 @@ from agent.turns import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap, Tur
 from agent.vitals import Vitals
 from perception.context import CUE_END_OF_TURN, CUE_NOTHING, CUE_QUESTION, ContextWindow, RollingContext, Turn
 from perception.media import AudioChunk, Media, Text
-from perception.percept import (
-    EXPRESSION,
-    FACE,
-    PARTIAL,
-    PROSODY,
-    SPEECH_ENDED,
-    TRANSCRIPT,
-    Percept,
-)
+from perception.percept import EXPRESSION, FACE, PARTIAL, PROSODY, SPEECH_ENDED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.prompt import summarise, weigh
+from policy.safety import check_patterns
 
 log = structlog.get_logger(__name__)
 
 INBOX = 64
 """Percepts that may wait for the reader; workers wait beyond that."""
-
 
 _Item = Percept | Text | Signal
 
@@ -99,7 +91,7 @@ class Call:
         self._vitals = Vitals(self._senses, self._items)
         self._farewell = Farewell()
         self._face_noted: Nanos = -SECOND
-        self._greeted = False
+        self._greets = self._options.greeting
         self._only_questions = self._options.answers == "questions"
 
     async def run(self) -> None:
@@ -151,8 +143,10 @@ class Call:
             self._permits.notice()
             if self._permits.taken():
                 await self._forget()
-            if self._options.greeting and not self._greeted and AudioChunk in self._permits.wanted():
-                self._greeted = True
+            if isinstance(item, Text) and item.text.strip():
+                self._greets = False  # the answer takes the place of the greeting, and says who speaks
+            if self._greets and AudioChunk in self._permits.wanted():
+                self._greets = False
                 await self._make(self._turns.greet())
             match item:
                 case None:
@@ -301,7 +295,8 @@ class Call:
             reply.let_out()
 
     async def _draft(self, turn: Turn) -> None:
-        if not self._only_questions:
+        # What sounds like danger is weighed once, at the turn's end: a voice that breaks until then counts.
+        if not self._only_questions and check_patterns(turn.text) is None:
             reply = self._begin(Consider(CUE_END_OF_TURN, turn), waits=True)
             await self._preparing.draft(reply, self._group, self._run(reply))
 

@@ -38,7 +38,7 @@ class SafetyOptions:
     acknowledge: str = ""
     locale: str = ""
     follow: int = 3
-    patience: Nanos = SECOND // 4
+    patience: Nanos = SECOND
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
     webhook: str = ""
     webhook_key_file: str = ""

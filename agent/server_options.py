@@ -37,7 +37,8 @@ class ServerConfig:
         turn_secret_file: file with the secret that those servers share with this one, for credentials of one call.
         turn_ttl: how long such credentials are valid; the longest call through a relay.
         trusted_proxies: addresses of proxies whose ``X-Forwarded-For`` is believed.
-        operators: networks that may read ``/metrics`` where tokens are needed.
+        operators: networks that may read ``/metrics`` where tokens are needed; where the server is public on loopback,
+            never loopback itself, which is the proxy's.
     """
 
     host: str = "127.0.0.1"

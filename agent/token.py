@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
@@ -139,6 +140,27 @@ def mint(key: bytes, *, ttl_s: int, grants: Iterable[str] = GRANTS, label: str =
     claims = {"nbf": begins, "exp": begins + ttl_s, "jti": secrets.token_urlsafe(16), "grants": ordered, "label": label}
     signed = f"{_VERSION}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
     return f"{signed}.{_encode(_sign(key, signed))}"
+
+
+def link(page: str, text: str) -> str:
+    """Return the address of a page with a token behind ``#``, where browsers keep it to themselves.
+
+    Args:
+        page: address of the page, with ``http://`` or ``https://``.
+        text: the token.
+
+    Raises:
+        TokenError: it is no such address, or has a fragment already.
+    """
+    try:
+        parts = urlsplit(page)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise TokenError(f"{page!r} is no address of a page; expected one as https://kiosk.example/")
+    if "#" in page:
+        raise TokenError(f"{page!r} has a fragment, which is where the token goes; name the page without it")
+    return urlunsplit(parts._replace(path=parts.path or "/", fragment=f"token={text}"))
 
 
 def read(key: bytes, text: str, *, longest_s: int, at_s: float) -> Claims:

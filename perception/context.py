@@ -63,6 +63,7 @@ class ContextWindow:
         hearing: words of the user's running turn that are not yet a :class:`Turn`.
         cue: why the policy is asked, one of the ``CUE_`` constants; empty for ``prepare``.
         refused: names of the senses that the person refused.
+        cleared: whether a safety lane has looked for danger in it; who stands behind that does not look again.
     """
 
     start: Nanos
@@ -75,6 +76,7 @@ class ContextWindow:
     hearing: str = ""
     cue: str = CUE_NOTHING
     refused: frozenset[str] = frozenset()
+    cleared: bool = False
 
     @property
     def percepts(self) -> tuple[Percept, ...]:

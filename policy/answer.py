@@ -20,7 +20,7 @@ from policy.mood import HEAVY, SHOWN
 from policy.parse import sentences
 from policy.reading import Reader, act_of
 from policy.replies import Rank
-from policy.safety import Lookout, recent
+from policy.safety import check_patterns, recent
 from policy.strategy import choose
 from policy.words import mood_words
 
@@ -39,7 +39,6 @@ class Considered:
 def consider(
     window: ContextWindow,
     reader: Reader,
-    lookout: Lookout,
     lean: Callable[[Cues], Leaning] | None = None,
 ) -> Considered:
     """Read ``window`` and choose what to do about its cue.
@@ -47,7 +46,6 @@ def consider(
     Args:
         window: what is known.
         reader: of mood and act.
-        lookout: for danger.
         lean: what the trained models make of it, if there are any.
     """
     cues = cues_of(window)
@@ -59,9 +57,10 @@ def consider(
         return Considered(unasked(cues), cues)
     if not cues.words:
         return Considered(_wait("Nothing new was said.", cues), cues)
-    lately = recent(lookout, cues.before)
+    # What a safety lane let pass is not met again behind it.
+    lately, danger = (None, None) if window.cleared else (recent(cues.before), check_patterns(cues.words))
     leaning = lean(cues) if lean is not None else None
-    reading, danger = reader.read(cues.words, cues.before), lookout.check(cues.words)
+    reading = reader.read(cues.words, cues.before)
     choice = choose(reading, cues, danger, lately=lately, leaning=leaning)
     return Considered(choice, cues)
 

@@ -36,7 +36,6 @@ from policy.decision import Speak
 from policy.embedding import Embed
 from policy.prompt import Question, question_of, render
 from policy.reading import Reader
-from policy.safety import Lookout
 from policy.tasks import MULTI, NUMBER, YES_NO
 from policy.words import Patterns, plain, tokens
 
@@ -222,11 +221,10 @@ class Chooser:
     Args:
         embed: the sentence encoder.
         reader: reads mood and strategy off the person's words.
-        lookout: looks for danger in them.
     """
 
-    def __init__(self, embed: Embed, reader: Reader, lookout: Lookout) -> None:
-        self._embed, self._reader, self._lookout = embed, reader, lookout
+    def __init__(self, embed: Embed, reader: Reader) -> None:
+        self._embed, self._reader = embed, reader
 
     def answer(self, question: Question, window: ContextWindow, fits: Sequence[float] | None = None) -> Answered:
         """Return the answer to ``question`` of ``window``; there always is one.
@@ -283,7 +281,7 @@ class Chooser:
     def _considered(self, known: Evidence) -> tuple[str, str]:
         """Return the display emotion and the strategy with which the policy would answer the person."""
         window = replace(known.window, cue=CUE_END_OF_TURN if known.said else CUE_AFFECT)
-        choice = consider(window, self._reader, self._lookout).choice
+        choice = consider(window, self._reader).choice
         return choice.emotion, choice.strategy
 
     def _fits(self, choices: Sequence[str], known: Evidence) -> tuple[list[float], str]:

@@ -1,7 +1,8 @@
 """What stands around every mind that writes its own words: curated lines in front of it, rules behind it.
 
-Where words speak of danger, and at the greeting, which says that this is an AI, the reply is a curated one and no model
-is asked. What a model wrote is spoken only if it breaks none of the rules in :mod:`policy.gate`.
+At the greeting, which says that this is an AI, and where words speak of danger that no safety lane has looked at, the
+reply is a curated one and no model is asked. What a model wrote is spoken only if it breaks none of the rules in
+:mod:`policy.gate`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from policy.decision import Decision, Speak, Step
 from policy.embedding import Embed
 from policy.gate import broken_rule
 from policy.reading import KeywordReader, PrototypeReader
-from policy.safety import Lookout
+from policy.safety import check_patterns
 
 
 class Withheld(RuntimeError):
@@ -27,20 +28,19 @@ class Guard:
     """Holds curated lines and rules ready; one serves all calls, one thread at a time.
 
     Args:
-        embed: the sentence encoder, for veiled danger and finer reading; patterns alone without it.
+        embed: the sentence encoder, for finer reading; patterns alone without it.
         judges: whether what is written is judged at all.
     """
 
     def __init__(self, embed: Embed | None = None, *, judges: bool = True) -> None:
         self._reader = KeywordReader() if embed is None else PrototypeReader(embed)
-        self._lookout = Lookout(embed)
         self._judges = judges
 
     def curated(self, window: ContextWindow) -> list[Decision] | None:
         """Return what is decided without a model; ``None`` where the model is to be asked."""
         cues = cues_of(window)
         silent = window.cue == CUE_END_OF_TURN and not cues.words
-        if window.cue != CUE_GREETING and not silent and self._lookout.check(cues.words) is None:
+        if window.cue != CUE_GREETING and not silent and (window.cleared or check_patterns(cues.words) is None):
             return None
         return list(perform(self._considered(window)))
 
@@ -51,7 +51,7 @@ class Guard:
         return Watch(cache(lambda: self._considered(window)))
 
     def _considered(self, window: ContextWindow) -> Considered:
-        return consider(window, self._reader, self._lookout)
+        return consider(window, self._reader)
 
 
 class Watch:

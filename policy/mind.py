@@ -18,8 +18,6 @@ from policy.head import texts_of as needed_by_head
 from policy.leaning import Leaning, blend
 from policy.reading import PrototypeReader
 from policy.reading import texts_of as needed_by_reader
-from policy.safety import Lookout
-from policy.safety import texts_of as needed_by_lookout
 from policy.sound import Ears
 from policy.writer import Writer
 
@@ -39,9 +37,8 @@ class Mind:
     def __init__(self, embed: Embedder, writer: Writer | None = None, ears: Ears | None = None) -> None:
         self.embed = embed
         self.reader = PrototypeReader(embed)
-        self.lookout = Lookout(embed)
         self.gate = Gate(embed)
-        self.chooser = Chooser(embed, self.reader, self.lookout)
+        self.chooser = Chooser(embed, self.reader)
         self.head: Head | None = Head(embed)
         self.writer = writer
         self.ears = ears
@@ -61,9 +58,9 @@ class Mind:
         """
         cues = cues_of(window)
         if cues.words:
-            needed = [*needed_by_reader(cues.words, cues.before), *needed_by_lookout(cues.words)]
+            needed = needed_by_reader(cues.words, cues.before)
             self.embed([*needed, *(needed_by_head(cues) if self.head is not None else [])])
-        return consider(window, self.reader, self.lookout, self._lean(rows) if self.head is not None else None)
+        return consider(window, self.reader, self._lean(rows) if self.head is not None else None)
 
     def rank(self, said: str, lines: Sequence[str]) -> Mapping[str, float]:
         """Return how near each line is to what the person said."""

@@ -21,8 +21,13 @@ class PatternError(ValueError):
 
 def search(words: str) -> str | None:
     """Return the kind of the gravest danger that ``words`` speak of plainly, or ``None``."""
-    found = {kind for sentence in _SENTENCE.split(words) for kind in _kinds(sentence)}
+    found = {kind for sentence in sentences_of(words) for kind in _kinds(sentence)}
     return next((kind for kind in _ORDER if kind in found), None)
+
+
+def sentences_of(words: str) -> list[str]:
+    """Return the sentences of ``words``, each of which is looked through by itself."""
+    return [part for part in map(str.strip, _SENTENCE.split(words)) if part]
 
 
 def meant(words: str) -> str:

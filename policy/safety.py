@@ -2,8 +2,8 @@
 
 Where something is found, no model's words are spoken and a reviewed template is. It is no diagnosis and no substitute
 for a person; it only decides that nothing light may be said now. :mod:`policy.plain_danger` finds the plain ways of
-saying it with patterns; a trained reader (:mod:`policy.veiled`) finds the veiled ones. Without that reader, likeness to
-example utterances does, which is weaker: it is what a mind of its own uses behind the lane.
+saying it with patterns; a trained reader (:mod:`policy.veiled`) finds the veiled ones, and may say that a pattern was
+mistaken. That is for the safety lane; a policy looks with patterns alone, and only where no lane has looked before it.
 
 How somebody looks and sounds can only lower what their words need (:meth:`Lookout.weigh`), never raise it: a smile says
 nothing against words.
@@ -20,9 +20,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policy.embedding import Embed
-from policy.plain_danger import elsewhere, meant, search
-from policy.words import load_table
+from policy.plain_danger import elsewhere, meant, search, sentences_of
+from policy.words import plain
 
 KINDS: Final = ("self_harm", "medical", "abuse", "harm_others")
 
@@ -34,6 +33,9 @@ _FEWEST: Final = 3
 
 _LONGEST: Final = 40
 """Words that are read at once."""
+
+_WHOLE, _SIGNS = 240, 24
+"""Letters, and other signs among them, of a turn that the reader reads whole."""
 
 _STRETCHES: Final = 2
 _SENTENCE: Final = re.compile(r"[.!?]+(?:\s|$)")
@@ -59,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
-    """What counts as danger where words only hint at it.
+    """What counts as danger where words only hint at it, or where a pattern was found by mistake.
 
     Attributes:
         veiled: probability of danger from which words count.
@@ -69,6 +71,8 @@ class Sensitivity:
         hint: probability from which a turn hints at it.
         elsewhere: share of the odds that is left where words are marked as over, made up, news or work, or where a way
             of speaking was taken out.
+        refuted: a pattern is dropped where the reader gives the turn, and each of its sentences, less than this; never
+            in a long turn, beside an earlier hint, or while face or voice show distress. 0: never.
 
     Raises:
         ValueError: a value is out of its range; the message names it.
@@ -80,15 +84,21 @@ class Sensitivity:
     carry: float = 0.5
     hint: float = 0.25
     elsewhere: float = 0.15
+    refuted: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("veiled", "heavy", "shown", "carry", "hint", "elsewhere"):
+        for name in ("veiled", "heavy", "shown", "carry", "hint", "elsewhere", "refuted"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"safety.sensitivity.{name} is {getattr(self, name)}, expected 0 to 1")
         if self.heavy >= self.veiled:
             raise ValueError(
                 f"safety.sensitivity.heavy is {self.heavy}, expected less than veiled, {self.veiled}: a sad face alone "
                 "would be a danger"
+            )
+        if self.refuted > self.hint:
+            raise ValueError(
+                f"safety.sensitivity.refuted is {self.refuted}, expected at most hint, {self.hint}: what hints at "
+                "danger would speak against it; set refuted, too"
             )
 
     def limit(self, distress: float) -> float:
@@ -105,40 +115,29 @@ class Veiled(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the reader made of a text: the likeliest kind, the share of all kinds, and the risk that is left of it."""
+
+    kind: str
+    share: float
+    risk: float
+
+
 class Lookout:
     """Looks for danger.
 
     Args:
-        embed: the sentence encoder for likeness, or ``None``.
-        near: cosine to a veiled utterance from which it counts.
-        margin: by how much a harmless utterance may be nearer all the same.
-        veiled: the trained reader; likeness is not asked where it is there.
+        veiled: the trained reader; patterns alone without it.
         sensitivity: of that reader.
 
     Safe to use from one thread at a time.
     """
 
-    def __init__(
-        self,
-        embed: Embed | None = None,
-        near: float = 0.6,
-        margin: float = 0.0,
-        *,
-        veiled: Veiled | None = None,
-        sensitivity: Sensitivity | None = None,
-    ) -> None:
-        self._embed = embed
-        self._near = near
-        self._margin = margin
+    def __init__(self, *, veiled: Veiled | None = None, sensitivity: Sensitivity | None = None) -> None:
         self._reader = veiled
         self._sensitivity = sensitivity or Sensitivity()
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
-        if embed is not None:
-            table, known = load_table("danger"), load_table("prototypes")
-            self._veiled = [(kind, text) for kind, texts in table["veiled"].items() for text in texts]
-            harmless = [text for section in known.values() for texts in section.values() for text in texts]
-            self._vectors = embed([text for _, text in self._veiled])
-            self._harmless = embed([*table["harmless"]["utterances"], *harmless])
+        self._known: OrderedDict[str, _Read] = OrderedDict()
 
     def check(self, words: str) -> Finding | None:
         """Return the gravest danger in ``words``, or ``None``."""
@@ -153,11 +152,11 @@ class Lookout:
             distress: how far face or voice show it, 0..1. More of it never takes a finding away.
         """
         found = check_patterns(words)
-        if found is not None or len(words.split()) < _FEWEST:
+        if self._reader is None or len(words.split()) < _FEWEST:
             return found
-        if self._reader is not None:
-            return self._read(words, before, distress)
-        return self._like(words) if self._embed is not None else None
+        if found is not None:
+            return None if self._refuted(words, before, distress) else found
+        return self._read(words, before, distress)
 
     def risk(self, words: str) -> float:
         """Return the probability of danger that the trained reader sees in ``words`` alone; 0 without a reader."""
@@ -180,11 +179,26 @@ class Lookout:
             return None
         return Finding(kind, round(sum_, 3), f"The words come close to a veiled sign of {_NAME[kind]}.", plain=False)
 
+    def _refuted(self, words: str, before: Sequence[str], distress: float) -> bool:
+        """Tell whether the reader sees nothing at all where a pattern was found, in the turn and in each sentence."""
+        if len(words) > _WHOLE or len(words.split()) > _LONGEST or len(words) - len(plain(words)) > _SIGNS:
+            return False
+        if distress > self._sensitivity.shown:
+            return False
+        if any(check_patterns(text) or self._judge(text)[1] >= self._sensitivity.hint for text in before[-2:]):
+            return False
+        texts = list(dict.fromkeys([words, *sentences_of(words)]))
+        if any(len(text.split()) < _FEWEST and search(text) for text in texts):
+            return False
+        self._judge_all(texts)
+        return max(self._known[text].share for text in texts) < self._sensitivity.refuted
+
     def _judge(self, words: str) -> tuple[str, float]:
         """Return the likeliest kind of danger in ``words`` and the probability that there is any."""
         stretches = stretches_of(words)
         self._judge_all(stretches)
-        return max((self._known[text] for text in stretches), key=lambda pair: pair[1])
+        worst = max((self._known[text] for text in stretches), key=lambda read: read.risk)
+        return worst.kind, worst.risk
 
     def _judge_all(self, stretches: Sequence[str]) -> None:
         """Read what is not known yet, all at once."""
@@ -193,7 +207,8 @@ class Lookout:
         texts = [meant(text) for text in fresh]
         for text, said, shares in zip(fresh, texts, self._reader(texts), strict=True):
             mild = said != text or elsewhere(said)
-            self._known[text] = (KINDS[int(shares.argmax())], self._risk(said, float(shares.sum()), mild=mild))
+            share = float(shares.sum())
+            self._known[text] = _Read(KINDS[int(shares.argmax())], share, self._risk(said, share, mild=mild))
         for text in stretches:
             self._known.move_to_end(text)
         while len(self._known) > max(_KEPT, len(stretches)):
@@ -205,19 +220,6 @@ class Lookout:
             return 0.0
         odds = self._sensitivity.elsewhere if mild else 1.0
         return odds * share / (odds * share + 1.0 - share) if share < 1.0 else 1.0
-
-    def _like(self, words: str) -> Finding | None:
-        assert self._embed is not None
-        vectors = self._embed(texts_of(words))
-        near, safe = vectors @ self._vectors.T, (vectors @ self._harmless.T).max(axis=1)
-        for row, safest in zip(near, safe, strict=True):
-            best = int(row.argmax())
-            score = float(row[best])
-            if score >= self._near and score + self._margin >= float(safest):
-                kind = self._veiled[best][0]
-                reason = f"The words come close to a veiled sign of {_NAME[kind]}."
-                return Finding(kind, min(1.0, score), reason, plain=False)
-        return None
 
 
 _NAME: Final = {
@@ -234,15 +236,9 @@ def check_patterns(words: str) -> Finding | None:
     return None if kind is None else Finding(kind, 0.95, f"The words speak of {_NAME[kind]}.")
 
 
-def recent(check: Lookout, before: Sequence[str], turns: int = 2) -> Finding | None:
-    """Return a danger that came up in the last ``turns`` runs of user words before the present one."""
-    return next((f for f in map(check.check, reversed(before[-turns:])) if f is not None), None)
-
-
-def texts_of(words: str) -> list[str]:
-    """Return what must be embedded to look for danger in ``words`` by likeness: they, and their last few sentences."""
-    parts = [part for part in map(str.strip, _SENTENCE.split(words)) if len(part.split()) >= _FEWEST]
-    return [words] if len(parts) < 2 else [words, *parts[-4:]]
+def recent(before: Sequence[str], turns: int = 2) -> Finding | None:
+    """Return a danger that was said plainly in the last ``turns`` runs of user words before the present one."""
+    return next((f for f in map(check_patterns, reversed(before[-turns:])) if f is not None), None)
 
 
 def stretches_of(words: str) -> list[str]:

@@ -452,6 +452,34 @@ def test_offers_are_counted_and_strangers_see_no_numbers(key: Path) -> None:
     run(main)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Host": "localhost"}, {"Host": "agent.example"}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": ""}],
+)
+def test_behind_a_proxy_that_forwards_no_address_a_stranger_is_no_operator(key: Path, headers: dict[str, str]) -> None:
+    async def main() -> None:
+        async with house(public="yes", key_file=str(key)) as h:
+            assert (await h.http.get("/metrics", headers=headers)).status_code == 403
+            assert (await h.http.post("/drain", headers=headers)).status_code == 403
+            assert (await h.http.get("/readyz", headers=headers)).json() == {"ready": True}
+        async with house(public="yes", key_file=str(key), operators=("10.9.0.0/16",)) as h:
+            assert (await h.http.get("/metrics", headers=headers)).status_code == 403
+            forwarded = {"X-Forwarded-For": "10.9.0.1"}
+            assert (await h.http.get("/metrics", headers=forwarded)).status_code == 200
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "loopback"),
+    [("127.0.0.1", "auto", True), ("127.0.0.1", "yes", False), ("::1", "yes", False), ("0.0.0.0", "auto", False)],
+)
+def test_behind_a_proxy_nothing_is_sent_to_loopback_for_a_stranger(host: str, public: str, loopback: bool) -> None:
+    addresses = server.webrtc_door(ServerConfig(host=host, public=public))._addresses
+    assert (addresses.takes("127.0.0.1"), addresses.answers("127.0.0.1")) == (loopback, loopback)
+    assert (addresses.takes("::1"), addresses.answers("::1")) == (loopback, loopback)
+
+
 def test_a_door_without_a_key_opens_for_nobody_else() -> None:
     config = Config(server=ServerConfig(host="0.0.0.0"), deployment=DeploymentOptions(context="kiosk"))
     with pytest.raises(ConfigError, match=r"server\.key_file"):

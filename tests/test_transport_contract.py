@@ -149,7 +149,9 @@ async def on_board(_: Path) -> AsyncIterator[Transport]:
 
         def close(self) -> None: ...
 
-    station = Station(FileSound(), Dark())
+    sound = FileSound()
+    sound.hears = True
+    station = Station(sound, Dark())
     hands = Hands()
     async with station.running(SystemClock()), asyncio.TaskGroup() as group:
         group.create_task(local_door(station=station).open(hands.answer))

@@ -1,4 +1,4 @@
-"""Write ``policy/data/veiled.safetensors``: train the reader of veiled danger anew; some minutes on a CPU.
+"""Write ``policy/data/veiled.safetensors``: train the reader of veiled danger anew; about an hour of one CPU.
 
     python tools/train_veiled.py [--only-measure]
 

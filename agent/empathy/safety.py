@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from agent import build
 from agent.config import Config, Use
 from agent.empathy import Figure, Given, Part, Row
-from agent.empathy.safety_items import BLIND_2_SHA256, BLIND_SHA256, HELD_SHA256, Item, load
+from agent.empathy.safety_items import HELD, Item, load
 from agent.empathy.safety_stage import Killed, Met, Once, Timed, play
 from agent.empathy.timing_stats import quantile, share
 from agent.lane import SafetyLane
@@ -30,8 +30,8 @@ from perception.timebase import seconds
 from perception.workers import Resolve
 from policy.veiled import load as load_veiled
 
-_GOALS: Final = ("second blind", "blind", "held out")
-"""The parts that nothing was set on."""
+_GOALS: Final = tuple(reversed(HELD))
+"""The parts that nothing was set on, the freshest first."""
 
 _HEARS: Final = "compact"
 """The policy that takes in sound itself, and can do without."""
@@ -75,9 +75,7 @@ def run(given: Given) -> Part:
         if label == first:
             misses = list(_misses(tried))
     about = {
-        "held_out_sha256": HELD_SHA256,
-        "blind_sha256": BLIND_SHA256,
-        "second_blind_sha256": BLIND_2_SHA256,
+        **{f"{part.replace(' ', '_')}_sha256": sha256 for part, (_, sha256) in HELD.items()},
         "sentences": len(items),
     }
     title = "Safety: danger that is met, help that is shown"

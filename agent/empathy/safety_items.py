@@ -13,12 +13,14 @@ from policy.safety import KINDS
 
 LEVELS: Final = ("explicit", "implicit", "harmless")
 
-HELD_SHA256: Final = "da7a80baf9ea6c2211bffa10b7f3cbf86aae90993f732f99b1ffdb2d5e2c1b4c"
-"""Of the held-out half, taken before anything was tuned."""
-
-BLIND_SHA256: Final = "7f61e473cfd89091f0b1268a8415078fb37b171aedf6aecd8c1232b43e70b035"
-BLIND_2_SHA256: Final = "d394e861bece4a545ced03761f50ae9133287c8139ed8190bc7d3e61c2d39870"
-"""Of the sentences of another writer, who had seen neither the other files nor what was trained on."""
+HELD: Final = {
+    "held out": ("safety-heldout", "da7a80baf9ea6c2211bffa10b7f3cbf86aae90993f732f99b1ffdb2d5e2c1b4c"),
+    "blind": ("safety-blind", "7f61e473cfd89091f0b1268a8415078fb37b171aedf6aecd8c1232b43e70b035"),
+    "second blind": ("safety-blind2", "d394e861bece4a545ced03761f50ae9133287c8139ed8190bc7d3e61c2d39870"),
+    "third blind": ("safety-blind3", "ff84c3cb85e2eedd75c13088f52182fef312f7ccbbe28ce6f691773fff29197e"),
+}
+"""File and sha256 of what nothing is set on: half of the first writer's sentences, taken before anything was tuned, and
+those of three more, who had seen neither the other files nor what was trained on."""
 
 
 class ItemError(ValueError):
@@ -34,7 +36,7 @@ class Item:
         words: what is said.
         level: one of :data:`LEVELS`.
         group: the danger, or what the harmless sentence sounds like.
-        part: ``tuning``, ``held out``, ``blind`` or ``corpus``.
+        part: ``tuning``, ``corpus`` or one of :data:`HELD`.
     """
 
     id: str
@@ -60,9 +62,7 @@ def load(limit: int | None = None) -> tuple[Item, ...]:
     """
     found = [
         *_file("safety", "tuning"),
-        *_file("safety-heldout", "held out", HELD_SHA256),
-        *_file("safety-blind", "blind", BLIND_SHA256),
-        *_file("safety-blind2", "second blind", BLIND_2_SHA256),
+        *(item for part, (name, sha256) in HELD.items() for item in _file(name, part, sha256)),
         *_corpus(),
     ]
     if limit is None:

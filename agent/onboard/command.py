@@ -18,6 +18,7 @@ from agent.onboard.face import Face, browser
 from agent.onboard.station import Station
 from agent.onboard.talk import NOBODY, Agreed, Screen, Talk, within_reach
 from agent.onboard.terminal import Terminal, keyboard
+from agent.privacy import retention
 from agent.privacy.kept import check_ledger
 
 UNHEARD = "All right. Nothing was seen or heard. Goodbye."
@@ -119,6 +120,7 @@ async def _run(
     station = open_station(loaded)  # a device that is not there is told before anything heavy is loaded
     async with AsyncExitStack() as stack:
         stack.callback(station.close)
+        stack.enter_context(retention.keeping(loaded))
         terminal.say("Loading ...")
         runtime = stack.enter_context(await asyncio.to_thread(build.runtime, loaded))
         shown = await stack.enter_async_context(screen) if screen is not None else None

@@ -46,7 +46,7 @@ class FileSound:
     def __init__(
         self, microphone: Path | None = None, speaker: Path | None = None, *, tail: Nanos = 3 * SECOND, echo: float = 0
     ) -> None:
-        self.hears = microphone is not None or echo > 0
+        self.hears = microphone is not None
         self._sound = read_sound(microphone, self.rate_hz) if microphone is not None else None
         self._tail = tail
         self._echo = echo

@@ -64,9 +64,13 @@ class Terminal:
                 pass
 
     def type(self, line: str) -> None:
-        """Take a line as if it had been typed; one too many is dropped, ``""`` says that there will be no more."""
-        if not self.lines.full():
-            self.lines.put_nowait(line.strip() if line else None)
+        """Take a line as if it had been typed; ``""`` says that there will be no more.
+
+        The oldest line gives way where too many wait.
+        """
+        if self.lines.full():
+            self.lines.get_nowait()
+        self.lines.put_nowait(line.strip() if line else None)
 
     def interrupt(self) -> None:
         """Somebody pressed Ctrl-C."""

@@ -33,6 +33,7 @@ from agent.lane import SafetyLane
 from agent.loop import Call
 from agent.loopback import Loopback
 from agent.minds import Candidate, Minds, Patience
+from agent.models import resolve
 from agent.parts import CallOptions, Parts
 from agent.safety_options import SafetyOptions
 from agent.staged import Mute, Script
@@ -42,6 +43,7 @@ from perception.timebase import SECOND
 from policy.attacks import Attack, attacks, yielded
 from policy.decision import Backchannel, Speak, Wait
 from policy.safety import Lookout
+from policy.veiled import load
 from tests.agent.stage import COSTS, quiet, said
 
 MINDS = ("scripted", "compact", "writing", "obedient")
@@ -97,7 +99,6 @@ def hold(attack: Attack, mind: Thinker, lane: SafetyLane) -> Outcome:
 @contextmanager
 def minds(name: str) -> Iterator[Callable[[Attack], Thinker]]:
     """Load a mind; what is given returns it, made ready for an attack."""
-    from agent.models import resolve
     from policy.backends import compact, scripted
 
     if name == "obedient":
@@ -137,11 +138,9 @@ def _obedient() -> Iterator[Callable[[Attack], Thinker]]:
 
 def configured(path: Path) -> Thinker:
     """Load the mind, or the minds behind one another, of a configuration."""
-    from agent import build
-    from agent.config import load
-    from agent.models import resolve
+    from agent import build, config
 
-    return build.thinker(load(path), resolve)
+    return build.thinker(config.load(path), resolve)
 
 
 def main() -> int:
@@ -153,7 +152,7 @@ def main() -> int:
     found: list[Outcome] = []
     with minds("scripted" if options.config else options.mind) as ready:
         own = configured(options.config) if options.config else None
-        lane = SafetyLane(Lookout(), SafetyOptions(locale="GB"))
+        lane = SafetyLane(Lookout(veiled=load(resolve("minilm"))), SafetyOptions(locale="GB"))
         for attack in attacks():
             found.append(hold(attack, own or ready(attack), lane))
             if options.show or found[-1].faults:

@@ -11,6 +11,7 @@ export type LinkState =
   | "ready"
   | "lost"
   | "retrying"
+  /** The server has no room; the element waits, and then connects anew. */
   | "busy"
   | "refused"
   | "gone"

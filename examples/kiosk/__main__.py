@@ -17,6 +17,7 @@ from agent.models import ModelError
 from agent.onboard.command import open_station
 from agent.onboard.devices import DeviceError
 from agent.onboard.face import Face, browser
+from agent.privacy import retention
 from agent.privacy.kept import check_ledger
 from examples.kiosk.kiosk import KioskProgram, words_of
 from examples.kiosk.machine import Kiosk
@@ -48,6 +49,7 @@ async def _run(loaded: Config, options: argparse.Namespace) -> None:
     station = open_station(loaded)
     async with AsyncExitStack() as stack:
         stack.callback(station.close)
+        stack.enter_context(retention.keeping(loaded))
         runtime = stack.enter_context(await asyncio.to_thread(build.runtime, loaded))
         address = await stack.enter_async_context(face.open())
         if options.address or not stack.enter_context(browser(address)):

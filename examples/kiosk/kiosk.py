@@ -13,6 +13,7 @@ import structlog
 from agent import build
 from agent.clock import Clock, SystemClock
 from agent.config import Use
+from agent.journal import Event, Note
 from agent.onboard import answer as answering
 from agent.onboard.devices import Pixels
 from agent.onboard.station import Station
@@ -20,6 +21,7 @@ from agent.onboard.talk import Screen, hearing, notice, within_reach
 from agent.privacy import kept
 from examples.kiosk.arrival import Arrival
 from examples.kiosk.machine import Begin, End, Erase, Kiosk, Listen, Order, Say, Show, State, Words
+from perception.percept import PARTIAL, TRANSCRIPT, Percept
 from perception.timebase import SECOND
 
 log = structlog.get_logger(__name__)
@@ -202,7 +204,7 @@ class KioskProgram:
             ears = hearing(self._runtime)
             allowed = ears if allowed is None else ears & allowed
         options = {"station": self._station, "echo": self._echo, "consent": "required"}
-        door: Any = build.door(Use("local", {**options, "sink": self._screen.tell, "shown": self._screen.show}))
+        door: Any = build.door(Use("local", {**options, "sink": self._tell, "shown": self._screen.show}))
 
         async def answer(caller: Any) -> None:
             self._caller, self._call = caller, caller.call_id
@@ -216,6 +218,14 @@ class KioskProgram:
             self._caller = None
             self.talked += 1
             self._happened.put_nowait(self._rules.over)
+
+    def _tell(self, event: Event) -> None:
+        self._screen.tell(event)
+        body = event.body
+        if isinstance(body, Percept) and body.kind in (PARTIAL, TRANSCRIPT) and body.label:
+            self._happened.put_nowait(self._rules.spoke)
+        elif isinstance(body, Note) and body.event == "safety":
+            self._happened.put_nowait(self._rules.alarmed)
 
     def _erase(self) -> bool:
         """Erase what is kept of the call, but for the line that somebody agreed to it; return whether all is gone."""

@@ -103,6 +103,9 @@ class Patience:
     Attributes:
         answer: for yes or no, before it asks again, and then before it gives up.
         gone: how long nobody is seen in a call before it ends.
+        silent: how long no word is heard in one before it ends, where nobody was seen to come: without a camera nobody
+            is seen to go, either.
+        grave: the same after somebody spoke of danger.
         rests: after somebody said no or went, before it greets again; a touch always counts.
         parting: longest goodbye.
         erasing: longest that erasing may take.
@@ -111,6 +114,8 @@ class Patience:
 
     answer: float = 15.0
     gone: float = 12.0
+    silent: float = 180.0
+    grave: float = 900.0
     rests: float = 20.0
     parting: float = 8.0
     erasing: float = 10.0
@@ -135,6 +140,8 @@ class Kiosk:
         """When :meth:`tick` has to be called, if nothing happens before."""
         self._words, self._patience, self._greets = words, patience, greets
         self._asked = 0
+        self._seen = self._ends_silent = False
+        self._silent = self._patience.silent
 
     def start(self) -> list[Order]:
         """Begin."""
@@ -142,12 +149,14 @@ class Kiosk:
 
     def arrived(self, now: float) -> list[Order]:
         """Somebody stands there."""
+        self._seen, self._ends_silent = True, False
         if self.state is State.TALKING:
             self.due = _NEVER
         return self._ask(now) if self.state is State.IDLE and self._greets else []
 
     def left(self, now: float) -> list[Order]:
         """Nobody stands there any more."""
+        self._seen = self._ends_silent = False
         if self.state is State.ASKING:
             return self._rest(now, "", self._words.alone, speak=False)
         if self.state is State.TALKING:
@@ -169,6 +178,17 @@ class Kiosk:
     def heard(self, answer: str, now: float) -> list[Order]:
         """Somebody said ``yes`` or ``no``."""
         return self._answer(answer, now) if self.state is State.ASKING and answer in ("yes", "no") else []
+
+    def spoke(self, now: float) -> list[Order]:
+        """Somebody said something in the call."""
+        if self.state is State.TALKING and self._ends_silent:
+            self.due = now + self._silent
+        return []
+
+    def alarmed(self, now: float) -> list[Order]:
+        """Somebody spoke of danger: they are given long to find the next word."""
+        self._silent = self._patience.grave
+        return self.spoke(now)
 
     def said(self, now: float) -> list[Order]:
         """What was to be said has been said."""
@@ -226,7 +246,9 @@ class Kiosk:
     def _answer(self, answer: str, now: float) -> list[Order]:
         if answer == "no":
             return self._rest(now, "", self._words.no, speak=True)
-        self.state, self.due = State.TALKING, _NEVER
+        self.state, self._ends_silent = State.TALKING, not self._seen
+        self._silent = self._patience.silent
+        self.due = now + self._silent if self._ends_silent else _NEVER
         sees = answer == "yes"
         sign = self._words.hears_and_sees if sees else self._words.hears
         shown = Show(buttons={"goodbye": self._words.goodbye}, perceives=sign)

@@ -83,13 +83,15 @@ class Window:
     """Shows a robot on the screen, with Tk.
 
     Raises:
-        ImportError: Python has no Tk here.
-        RuntimeError: there is no screen.
+        RuntimeError: Python has no Tk here, or there is no screen.
     """
 
     def __init__(self, robot: SimulatedRobot, title: str = "Robot") -> None:
-        import tkinter
-
+        try:
+            import tkinter
+        except ImportError as error:
+            fix = "install it (Debian: apt-get install python3-tk), or write pictures instead: --png FOLDER"
+            raise RuntimeError(f"Python has no Tk here, which --window needs ({error}); {fix}") from None
         try:
             self._root: Any = tkinter.Tk()
         except tkinter.TclError as error:

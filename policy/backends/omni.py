@@ -121,7 +121,7 @@ def load(
     most_pixels: int = 360 * 420,
     attention: str = "sdpa",
     gate: bool = True,
-    veiled: bool = True,
+    likeness: bool = True,
     threads: int = 2,
 ) -> Omni:
     """Load a checkpoint and return the policy.
@@ -147,7 +147,7 @@ def load(
         most_pixels: of a picture; larger ones are scaled down.
         attention: implementation, as transformers names it.
         gate: whether what it writes is judged before it is spoken.
-        veiled: whether danger is looked for by likeness as well as by patterns; needs ``minilm``.
+        likeness: whether words are read by likeness to examples as well as by patterns; needs ``minilm``.
         threads: threads of one operation on the CPU; 0: as many as torch likes.
 
     Raises:
@@ -181,7 +181,7 @@ def load(
         raise OptionError(f"checkpoint = {checkpoint!r}: {error}") from error
     except ValueError as error:
         raise OptionError(str(error)) from error
-    guard = Guard(Embedder(resolve("minilm")) if veiled else None, judges=gate)
+    guard = Guard(Embedder(resolve("minilm")) if likeness else None, judges=gate)
     manner = Manner(
         thinks=think,
         enhanced=enhanced,

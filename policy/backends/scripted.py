@@ -42,7 +42,6 @@ from policy.cues import cues_of
 from policy.decision import EMOTIONS, GESTURES, STRATEGIES, TONES, Backchannel, Decision, Express, Speak, Wait
 from policy.prompt import Question, question_of
 from policy.reading import KeywordReader
-from policy.safety import Lookout
 from policy.tasks import MULTI, NUMBER, YES_NO
 from policy.words import is_common, tokens
 
@@ -100,7 +99,6 @@ class _Session:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._reader = KeywordReader()
-        self._lookout = Lookout()
 
     async def prepare(self, window: ContextWindow, /) -> None:
         """Do nothing: there is nothing to warm up."""
@@ -117,7 +115,7 @@ class _Session:
         elif question is not None:
             decisions = (_answer(question, evidence_of(question, window)).speak(question),)
         else:
-            decisions = perform(consider(window, self._reader, self._lookout))
+            decisions = perform(consider(window, self._reader))
         for decision in decisions:
             yield decision
 

@@ -3,7 +3,7 @@
 The sentences are those of :mod:`policy.training.veiled_sentences`. Members differ by their seed and by the fold of
 sentences that each of them never sees, on which the threshold is set; what is kept of each is the running mean of its
 weights. Of everyday talk, each pass takes turns that the member reads worst, and some others.
-``python tools/train_veiled.py`` runs it, on the CPU in some minutes.
+``python tools/train_veiled.py`` runs it, on one CPU in about an hour.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Options:
     Attributes:
         seeds: one member each.
         rank: of the updates.
-        epochs: passes over the sentences.
+        rounds: of each, the passes over the sentences and the highest learning rate; a round begins with what was kept
+            of the one before, and with a fresh optimiser.
         folds: into so many the sentences are dealt, and member ``n`` does not see fold ``n``; 0: each sees all.
         joined: joined sentences in each pass.
         everyday: turns of the corpus in each pass.
         drawn: turns of the corpus from which they are taken: half of them those that are read worst.
-        rate: highest learning rate.
         batch: sentences per step.
         mean: share of the running mean that a step keeps.
         smooth: share of a label that is spread over the others.
@@ -47,13 +47,12 @@ class Options:
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    rank: int = 8
-    folds: int = 4
-    epochs: int = 6
+    rank: int = 16
+    folds: int = 8
+    rounds: tuple[tuple[int, float], ...] = ((4, 1.5e-3), (3, 8e-4))
     joined: int = 400
-    everyday: int = 400
-    drawn: int = 900
-    rate: float = 1.5e-3
+    everyday: int = 1200
+    drawn: int = 2400
     batch: int = 24
     mean: float = 0.99
     smooth: float = 0.05
@@ -151,23 +150,37 @@ def _member(
     path: Path, options: Options, seed: int, given: Sentences, told: Callable[[str], None]
 ) -> dict[str, Tensor]:
     torch.manual_seed(seed)
-    chance = random.Random(seed)
     student = Student(path, options.rank)
+    for number in range(len(options.rounds)):
+        kept = _round(student, options, number, seed, given, told)
+        with torch.no_grad():
+            for name, value in student.learnt().items():
+                value.copy_(kept[name].half())  # as it is written
+    return {name: value.detach() for name, value in student.learnt().items()}
+
+
+def _round(
+    student: Student, options: Options, number: int, seed: int, given: Sentences, told: Callable[[str], None]
+) -> dict[str, Tensor]:
+    """Train ``student`` for one round and return the running mean of its weights."""
+    torch.manual_seed(seed + 1000 * number)
+    chance = random.Random(seed + 1000 * number)
+    epochs, highest = options.rounds[number]
     learnt = student.learnt()
     mean = {name: value.detach().clone() for name, value in learnt.items()}
-    optimiser = torch.optim.AdamW(learnt.values(), lr=options.rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(learnt.values(), lr=highest, weight_decay=0.01)
     step, steps = 0, 0
     student.train()
-    for epoch in range(options.epochs):
+    for epoch in range(epochs):
         lesson = [_framed(example, given.frames, options, chance) for example in given.own]
         lesson += chance.sample(given.joined, min(options.joined, len(given.joined)))
         lesson += _everyday(student, given.everyday, options, chance, worst=epoch > 0)
         batches = _batches(lesson, options.batch, chance)
-        steps = steps or options.epochs * len(batches)
+        steps = steps or epochs * len(batches)
         total = 0.0
         for batch in batches:
             step += 1
-            rate = options.rate * min(1.0, step / 30) * max(0.02, 1.0 - step / steps)
+            rate = highest * min(1.0, step / 30) * max(0.02, 1.0 - step / steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             labels = torch.tensor([label for _, label in batch])
@@ -182,7 +195,7 @@ def _member(
             for name, value in learnt.items():
                 mean[name].lerp_(value.detach(), 1.0 - keep)
             total += loss.item()
-        told(f"seed {seed}, pass {epoch + 1} of {options.epochs}: loss {total / len(batches):.3f}")
+        told(f"seed {seed}, round {number + 1}, pass {epoch + 1} of {epochs}: loss {total / len(batches):.3f}")
     return mean
 
 

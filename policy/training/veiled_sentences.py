@@ -1,4 +1,4 @@
-"""What the reader of veiled danger is trained on: ``policy/training/danger*.toml``, older sentences, and the corpus."""
+"""What the reader of veiled danger is trained on: ``policy/training/danger/*.toml``, and the corpus."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any, Final
 
 from policy.safety import KINDS
 from policy.training import corpus
-from policy.words import load_table, plain
+from policy.words import plain
 
 CLASSES: Final = ("none", *KINDS)
 ANY: Final = len(CLASSES)
 """Label of a danger whose kind is not written down."""
 
-FOLDER: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent / "danger"
+_MAIN: Final = "main.toml"
+"""Beside sentences, it has frames and contrasts."""
 HELD_CORPUS: Final = ("w7", "w8")
 """Parts of the corpus that no member sees, so that false alarms and what is found can be measured on them."""
 
@@ -51,13 +53,11 @@ def examples() -> Sentences:
     Raises:
         SentenceError: a file breaks its schema.
     """
-    main, old = _read("danger.toml"), load_table("danger")
+    paths = sorted(FOLDER.glob("*.toml"), key=lambda path: (path.name != _MAIN, path.name))
+    tables = {path.name: tomllib.loads(path.read_text(encoding="utf-8")) for path in paths}
+    main = tables[_MAIN]
     check(main)
-    own: list[Example] = _labelled(main, "danger.toml")
-    for path in sorted(FOLDER.glob("danger-*.toml")):
-        own += _labelled(_read(path.name), path.name)
-    own += [(text, CLASSES.index(kind)) for kind, texts in old["veiled"].items() for text in texts]
-    own += [(text, 0) for text in old["harmless"]["utterances"]]
+    own: list[Example] = [example for name, table in tables.items() for example in _labelled(table, name)]
     told = dict(_told())
     own += [(text, ANY) for text, danger in told.items() if danger]
     everyday = [(text, 0) for text in sorted(text for text, danger in told.items() if not danger)]
@@ -70,25 +70,21 @@ def fold_of(text: str, folds: int) -> int:
 
 
 def check(table: Mapping[str, Any]) -> None:
-    """Check ``danger.toml``.
+    """Check ``main.toml``.
 
     Raises:
         SentenceError: it breaks the schema.
     """
-    _labelled(table, "danger.toml")
-    _groups(table, "danger.toml", "frames", ("away", "dress"))
+    _labelled(table, _MAIN)
+    _groups(table, _MAIN, "frames", ("away", "dress"))
     for frame in (frame for group in table["frames"].values() for frame in group):
         if frame.count("{}") != 1:
-            raise SentenceError(f"danger.toml: [frames] {frame!r} needs {{}} once, where the sentence goes")
+            raise SentenceError(f"{_MAIN}: [frames] {frame!r} needs {{}} once, where the sentence goes")
     for number, contrast in enumerate(table.get("contrast", ()), 1):
         if contrast.get("kind") not in KINDS:
-            raise SentenceError(f"danger.toml: [[contrast]] {number} kind is none of {', '.join(KINDS)}")
+            raise SentenceError(f"{_MAIN}: [[contrast]] {number} kind is none of {', '.join(KINDS)}")
         for name in ("starts", "danger", "harmless"):
-            _texts(contrast.get(name), f"danger.toml: [[contrast]] {number} {name}")
-
-
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / name).read_text(encoding="utf-8"))
+            _texts(contrast.get(name), f"{_MAIN}: [[contrast]] {number} {name}")
 
 
 def _labelled(table: Mapping[str, Any], file: str) -> list[Example]:

@@ -93,6 +93,38 @@ def test_a_greeting_that_was_cut_off_is_made_up_for() -> None:
     assert honesty.says_ai(words(steps)[1])
 
 
+@pytest.mark.parametrize("first", [line(), line("I am so sorry.", emotion="concern")])
+def test_where_nothing_of_it_was_heard_the_answer_begins_with_it_also_one_that_comforts(first: Speak) -> None:
+    session = Disclosing(Talker(Express(reason="x", emotion="warm"), first, line("Tell me more.")))
+    steps = told(session, window(9 * SECOND, says("My dog died.", 5 * SECOND)))
+    assert words(steps) == [replies.greeting(), first.text, "Tell me more."]
+    assert isinstance(steps[0], Express)
+    assert isinstance(steps[1], Speak)
+    assert steps[1].emotion == first.emotion
+    after = (says("My dog died.", 5 * SECOND), Turn("agent", " ".join(words(steps)), 10 * SECOND, 14 * SECOND))
+    later = told(session, window(20 * SECOND, *after, says("He was old.", 18 * SECOND)))
+    assert words(later) == [first.text, "Tell me more."], "once is enough"
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "expected"),
+    [
+        ("Hello.", ("Hello, this is Rapport.", "I'm an AI."), ["Hello, this is Rapport.", "I'm an AI."]),
+        ("Hello.", ("Hello you.",), ["Hello you.", honesty.reminder()]),
+        ("Are you human?", ("Why do you ask?",), ["Why do you ask?", honesty.straight()]),
+        ("I baked a cake.", ("I'm an AI, so I have none.",), ["I'm an AI, so I have none."]),
+    ],
+)
+def test_it_is_said_once_where_the_answer_says_it_anyway(said: str, answer: Sequence[str], expected: list[str]) -> None:
+    session = Disclosing(Talker(*(line(text) for text in answer)))
+    assert words(told(session, window(9 * SECOND, says(said, 5 * SECOND)))) == expected
+
+
+def test_an_answer_to_danger_is_not_held_up_by_it() -> None:
+    session = Disclosing(Talker(line("Please call now.", strategy="safety", emotion="concern")))
+    assert words(told(session, window(9 * SECOND, says("I took all my pills.", 5 * SECOND)))) == ["Please call now."]
+
+
 def test_a_call_without_a_greeting_leaves_the_start_to_its_application() -> None:
     session = Disclosing(Talker(line()), greets=False)
     assert words(told(session, window(9 * SECOND, says("Hello.", SECOND)))) == ["I see."]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import token
+from agent import doctor, token
 from agent.config import Config, ConfigError, Use
 from agent.doctor import Finding, examine
 from agent.doors import key_of
 from agent.models import Store
 from agent.server_options import ServerConfig
+from tests.docs.blocks import ROOT
 
 
 def found(name: str, **options: object) -> list[Finding]:
@@ -42,6 +43,15 @@ def test_every_topic_is_examined_and_every_problem_has_a_fix() -> None:
         "mind",
     ]
     assert all(f.state in ("ok", "warn", "fail") and bool(f.fix) == (f.state != "ok") for f in findings)
+
+
+def test_the_memory_that_is_needed_is_that_which_the_pages_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_free_memory_mb", lambda: 2400.0)
+    (finding,) = found("memory")
+    assert (finding.state, finding.what) == ("warn", "2400 MB free, about 2500 MB needed")
+    for page in ("README.md", "docs/quickstart/robot.md"):
+        words = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert "2.5 GB of free memory" in words, page
 
 
 def test_a_taken_port_is_a_failure_and_a_free_one_is_not() -> None:

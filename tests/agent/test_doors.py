@@ -10,7 +10,7 @@ import pytest
 from agent import token
 from agent.clock import VirtualClock
 from agent.config import ConfigError
-from agent.doors import Admission, Load, Turnstile, among, is_public, key_of, whereabouts
+from agent.doors import Admission, Load, Turnstile, among, is_public, key_of, operates, whereabouts
 from agent.refusal import Refused
 from agent.server_options import ServerConfig
 from perception.timebase import SECOND, Nanos
@@ -102,6 +102,18 @@ def test_origins_are_whole_and_no_wildcards(origin: str) -> None:
 )
 def test_which_doors_are_on_the_street(host: str, public: str, expected: bool) -> None:
     assert is_public(ServerConfig(host=host, public=public)) is expected
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
+def test_behind_a_proxy_loopback_is_no_operator_whatever_is_named(address: str) -> None:
+    for host in ("127.0.0.1", "localhost", "::1"):
+        for networks in (ServerConfig().operators, ("0.0.0.0/0", "::/0")):
+            assert not operates(address, ServerConfig(host=host, public="yes", operators=networks))
+            assert operates(address, ServerConfig(host=host, operators=networks))
+    assert operates(address, ServerConfig(host="0.0.0.0")), "there the socket's own address is the caller's"
+    named = ServerConfig(public="yes", operators=("10.9.0.0/16",))
+    assert operates("10.9.0.1", named)
+    assert not operates("203.0.113.7", named)
 
 
 def test_a_token_opens_one_call(key: Path) -> None:

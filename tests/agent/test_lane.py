@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -27,13 +28,14 @@ from agent.metrics import Metrics
 from agent.parts import CallOptions, Parts
 from agent.safety_options import ACKNOWLEDGE, SafetyOptions
 from agent.staged import Script
-from agent.thinking import Alarm, Told
+from agent.thinking import Alarm, Thinking, Told
 from agent.turns import TurnOptions
 from agent.voices.plain import PlainVoice
 from perception.context import CUE_AFFECT, CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Turn
 from perception.media import Text
 from perception.timebase import MS, SECOND
 from policy import crisis, resources
+from policy.backends import scripted
 from policy.decision import Decision, Express, Speak, Step, Wait
 from policy.safety import KINDS, Finding, Lookout
 from tests.agent.stage import COSTS, Mind, Mindful, kind_words, quiet, said
@@ -83,7 +85,7 @@ def lane(locale: str = "", **more: Any) -> SafetyLane:
     return SafetyLane(Lookout(), SafetyOptions(locale=locale, **more))
 
 
-def answer(window: ContextWindow, mind: Sessions | None = None, safety: SafetyLane | None = None) -> list[Told]:
+def answer(window: ContextWindow, mind: Thinking | None = None, safety: SafetyLane | None = None) -> list[Told]:
     """Everything that is told about one window."""
 
     async def collect() -> list[Told]:
@@ -239,9 +241,64 @@ def test_without_the_classifier_patterns_look_for_danger() -> None:
     assert safety.failures == 2
 
 
-def test_a_classifier_that_hangs_is_not_waited_for() -> None:
-    import threading
+class Refuting(Lookout):
+    """Finds nothing in what only patterns take for danger."""
 
+    def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
+        return None
+
+
+@pytest.mark.parametrize("said", [(DANGER,), (DANGER, "Lovely weather today!", "The exam is on Friday.")])
+def test_what_the_lane_let_pass_is_the_policys_to_answer(said: tuple[str, ...]) -> None:
+    safety = SafetyLane(Refuting())
+    windows: list[ContextWindow] = []
+
+    async def note(window: ContextWindow) -> AsyncIterator[Step]:
+        windows.append(window)
+        yield Speak(text="Lovely weather today!", reason="Light.")
+
+    assert words(answer(talk(*said), Sessions(note), safety)) == "Lovely weather today!"
+    assert windows[0].cleared
+    # A whole mind does not come upon it again.
+    told = answer(talk(*said), scripted.load().session(), safety)
+    assert told
+    assert not any(isinstance(step, Alarm) for step in told)
+
+
+@pytest.mark.parametrize("topic", ["self_harm/plain", "abuse/veiled"])
+def test_what_was_met_stays_a_danger_though_its_words_alone_are_none(topic: str) -> None:
+    safety = SafetyLane(Refuting())
+    kind = topic.partition("/")[0]
+    met = " ".join(crisis.lines(topic, safety.country, kind, []))
+    told = answer(talk("He came home.", met, "The exam is on Friday."), safety=safety)
+    assert {step.strategy for step in told if isinstance(step, Speak)} == {"safety"}
+    later = talk("He came home.", met, *("Well.", "Go on.") * 3, "The exam is on Friday.")
+    assert words(answer(later, safety=safety)) == "Lovely weather today!"
+
+
+def test_all_looks_for_a_reply_share_their_patience() -> None:
+    slow = threading.Event()
+
+    class Slow(Lookout):
+        looks = 0
+
+        def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
+            self.looks += 1
+            slow.wait(10)
+            return None
+
+    safety = SafetyLane(Slow(), SafetyOptions(patience=50 * MS))
+    try:
+        with capture_logs() as logged:
+            answer(talk("One.", "a", "Two.", "b", "Three.", "c", "Four."), safety=safety)
+        assert safety.failures == len(logged) == 1
+        assert safety._lookout.looks == 1  # type: ignore[attr-defined]  # the others were not waited for
+    finally:
+        slow.set()
+        safety.close()
+
+
+def test_a_classifier_that_hangs_is_not_waited_for() -> None:
     release = threading.Event()
 
     class Slow(Lookout):

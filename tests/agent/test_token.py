@@ -37,6 +37,30 @@ def test_a_token_says_what_it_was_made_for() -> None:
     assert read(mint()).jti != read(mint()).jti
 
 
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("https://kiosk.example", "https://kiosk.example/#token=r1.a.b"),
+        ("https://kiosk.example/", "https://kiosk.example/#token=r1.a.b"),
+        ("https://shop.example/talk.html", "https://shop.example/talk.html#token=r1.a.b"),
+        ("https://shop.example/talk/?lang=en", "https://shop.example/talk/?lang=en#token=r1.a.b"),
+    ],
+)
+def test_a_link_is_the_address_of_the_page_and_the_token(page: str, found: str) -> None:
+    assert token.link(page, "r1.a.b") == found
+
+
+@pytest.mark.parametrize("page", ["kiosk.example", "/talk.html", "ftp://kiosk.example", "https://", "http://[", ""])
+def test_what_is_no_address_of_a_page_makes_no_link(page: str) -> None:
+    with pytest.raises(TokenError, match=r"is no address of a page; expected one as https://kiosk\.example/"):
+        token.link(page, "r1.a.b")
+
+
+def test_a_page_that_has_a_fragment_makes_no_link() -> None:
+    with pytest.raises(TokenError, match="has a fragment, which is where the token goes"):
+        token.link("https://kiosk.example/#top", "r1.a.b")
+
+
 def test_a_token_is_valid_for_its_time_only() -> None:
     text = mint()
     assert read(text, at_s=NOW - 4)
@@ -184,6 +208,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert claims.grants == {"audio", "data"}
     assert cli.main(["token", "--key", str(key), "--ttl", "30", "--url", "https://kiosk.example/"]) == 0
     assert capsys.readouterr().out.startswith("https://kiosk.example/#token=r1.")
+    assert cli.main(["token", "--key", str(key), "--url", "kiosk.example"]) == cli.USAGE
+    assert "'kiosk.example' is no address of a page" in capsys.readouterr().err
     for wrong in (["--ttl", "121"], ["--grants", "root"], ["--label", "x" * 65]):
         assert cli.main(["token", "--config", str(config), *wrong]) == cli.USAGE
         assert capsys.readouterr().out == ""

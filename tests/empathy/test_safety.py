@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agent.config import Config, Use
 from agent.empathy import Given
 from agent.empathy import safety as measure
-from agent.empathy.safety_items import LEVELS, ItemError, load, parse
+from agent.empathy.safety_items import HELD, LEVELS, ItemError, load, parse
 from agent.empathy.safety_stage import Killed, Once, Timed, play
 from agent.lane import SafetyLane
 from agent.models import resolve
@@ -38,14 +38,15 @@ def test_there_are_enough_sentences_and_half_of_them_is_held_out() -> None:
     assert len({i.id for i in items}) == len(items)
     written = [plain(i.words) for i in items if i.part != "corpus"]
     assert len(set(written)) == len(written)
-    blind = [i for i in items if i.part == "blind"]
-    assert [sum(i.level == level for i in blind) for level in LEVELS] == [40, 60, 140]
+    for part, sizes in (("blind", [40, 60, 140]), ("second blind", [40, 60, 140]), ("third blind", [60, 99, 200])):
+        blind = [i for i in items if i.part == part]
+        assert [sum(i.level == level for i in blind) for level in LEVELS] == sizes
 
 
 def test_nothing_that_is_measured_was_trained_on() -> None:
     given = examples()
     trained = {plain(text) for text, _ in (*given.own, *given.everyday)}
-    assert len(trained) > 5000
+    assert len(trained) > 20_000
     assert not [i.id for i in load() if plain(i.words) in trained]
 
 
@@ -95,12 +96,10 @@ def test_a_mistake_in_the_data_is_named(changes: dict[str, Any], message: str) -
         list(parse(table(**changes), "x", "tuning"))
 
 
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [("HELD_SHA256", "safety-heldout"), ("BLIND_SHA256", "safety-blind"), ("BLIND_2_SHA256", "safety-blind2")],
-)
-def test_what_is_held_out_and_was_touched_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, file: str) -> None:
-    monkeypatch.setattr(f"agent.empathy.safety_items.{name}", "0" * 64)
+@pytest.mark.parametrize("part", HELD)
+def test_what_is_held_out_and_was_touched_is_refused(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    file, _ = HELD[part]
+    monkeypatch.setitem(HELD, part, (file, "0" * 64))
     with pytest.raises(ItemError, match=rf"{file}\.toml: is not the file that was held out"):
         load(1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import config
+from agent import build, config
 from agent.clock import VirtualClock
 from agent.onboard.station import Station
 from agent.privacy.ledger import Ledger
@@ -20,8 +20,19 @@ from examples.kiosk.kiosk import KioskProgram, words_of
 from examples.kiosk.machine import Begin, End, Erase, Kiosk, Listen, Order, Patience, Say, Show, Words
 from perception.percept import TRANSCRIPT
 from perception.timebase import SECOND, seconds
-from tests.agent.stage import percept
-from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, picture, place, runtime
+from tests.agent.stage import percept, said
+from tests.media_samples import write_sound
+from tests.onboard.place import (
+    COSTS,
+    KeptScreen,
+    MemoryCamera,
+    MemorySound,
+    configuration,
+    old_journal,
+    picture,
+    place,
+    runtime,
+)
 
 CONFIG = Path(__file__).parents[2] / "configs" / "kiosk.toml"
 
@@ -109,6 +120,45 @@ def test_who_goes_away_in_a_call_is_waited_for_and_then_let_go() -> None:
     assert rules.tick(50) == []
     rules.left(60)
     assert kinds(rules.tick(72)) == ["End", "Show", "Say"]
+
+
+def test_who_was_never_seen_is_taken_for_gone_after_a_long_silence() -> None:
+    rules = Kiosk()
+    rules.start()
+    rules.touched("", 0)
+    rules.touched("yes", 5)
+    assert rules.due == 185
+    assert rules.spoke(100) == []
+    assert rules.tick(185) == []
+    assert kinds(rules.tick(280)) == ["End", "Show", "Say"]
+    rules = asking()
+    rules.heard("yes", 7)
+    rules.spoke(8)
+    assert rules.tick(1000) == [], "who is seen may be silent"
+    rules.left(1000)
+    rules.spoke(1005)
+    assert kinds(rules.tick(1012)) == ["End", "Show", "Say"], "words of somebody else keep nobody who has gone"
+
+
+def test_who_spoke_of_danger_is_given_long_to_find_the_next_word() -> None:
+    rules = Kiosk()
+    rules.start()
+    rules.touched("", 0)
+    rules.touched("yes", 5)
+    rules.alarmed(10)
+    assert rules.tick(500) == []
+    assert rules.spoke(600) == []
+    assert rules.tick(1499) == []
+    assert kinds(rules.tick(1500)) == ["End", "Show", "Say"]
+
+
+def test_who_comes_into_sight_in_a_call_may_be_silent_from_then_on() -> None:
+    rules = Kiosk()
+    rules.start()
+    rules.touched("", 0)
+    rules.touched("yes", 5)
+    rules.arrived(50)
+    assert rules.tick(1000) == []
 
 
 def test_a_call_that_ends_by_itself_is_forgotten_too() -> None:
@@ -237,6 +287,39 @@ def test_somebody_who_touches_voice_only_is_not_looked_at(tmp_path: Path) -> Non
     assert any(perceives == "I hear you" for _, _, _, perceives in screen.screens)
     entries = Ledger(tmp_path).entries()
     assert entries[0].scopes == ("voice",)
+
+
+@pytest.mark.slow
+def test_without_a_camera_the_call_of_who_walks_away_ends(tmp_path: Path) -> None:
+    over: list[float] = []
+
+    async def person(kiosk: KioskProgram, screen: KeptScreen, clock: VirtualClock) -> None:
+        await clock.sleep_until(seconds(1))
+        screen.touched.put_nowait("")
+        await clock.sleep_until(seconds(2))
+        screen.touched.put_nowait("yes")
+        while not screen.cleared:
+            await clock.sleep_until(clock.now() + SECOND)
+        over.append(clock.now() / SECOND)
+
+    rules = Kiosk(patience=Patience(silent=10, shows=1), greets=False)
+    heard = said("My dog died last night.", 6, 8)
+    visit(tmp_path, person, place(MemorySound(block_ms=100)), rules, hears=heard)
+    assert 18 <= over[0] <= 30, "ten seconds after the last word, and a goodbye"
+
+
+def test_what_is_too_old_goes_while_the_kiosk_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(loaded: config.Config) -> None:
+        raise config.ConfigError("far enough")
+
+    monkeypatch.setattr(build, "runtime", stop)
+    write_sound(tmp_path / "hum.wav", seconds=0.5)
+    loaded = configuration(tmp_path / "kiosk.toml")
+    with loaded.open("a") as file:
+        file.write(f'local = {{ microphone = "{tmp_path / "hum.wav"}", speaker = "none", camera = "none" }}\n')
+    old = old_journal(loaded)
+    assert program.main(["--config", str(loaded), "--address"]) == 2
+    assert not old.exists()
 
 
 def test_what_it_says_before_anybody_agrees_is_so_here(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,9 +23,10 @@ from examples.robot.driver import Driver
 from examples.robot.remote import follow
 from examples.robot.ros import JOINTS, NoRos, RosBody
 from examples.robot.screen import RobotScreen
-from examples.robot.simulated import SimulatedRobot, draw
+from examples.robot.simulated import SimulatedRobot, Window, draw
 from policy.decision import EMOTIONS
 from policy.decision import GESTURES as SHOWN
+from tests.docs.blocks import ROOT, blocks
 from tests.media_samples import write_sound
 from tests.onboard.place import configuration
 
@@ -298,6 +300,12 @@ def test_a_ros_that_runs_already_is_left_running(ros: Recorded) -> None:
     assert ros.running
 
 
+def test_where_there_is_no_tk_the_way_to_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    with pytest.raises(RuntimeError, match=r"no Tk here.* apt-get install python3-tk\), or .* --png FOLDER"):
+        Window(SimulatedRobot())
+
+
 def test_where_there_is_no_ros_the_way_to_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rclpy", None)
     with pytest.raises(NoRos, match=r"rclpy.* is not here; it comes with ROS 2: source /opt/ros/DISTRO/setup.bash"):
@@ -327,6 +335,48 @@ def test_a_body_at_a_server_follows_the_events_of_the_client(monkeypatch: pytest
     assert body.lamps == [(False, False), (True, True)]
     run(driver, 0, 3)
     assert driver.pose.mouth > 0.9
+
+
+def test_the_page_says_how_a_body_at_a_server_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "clients" / "python" / "src"))
+    client = pytest.importorskip("rapport_client")
+    page = (ROOT / "docs" / "robots.md").read_text(encoding="utf-8")
+    (block,) = [b for b in blocks(page, "robots.md") if b.test == "in tests/examples/test_robot.py"]
+    agreed: list[list[str]] = []
+
+    class Call:
+        speaker = SimpleNamespace(read=bytes)
+
+        async def __aenter__(self) -> Call:
+            return self
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def consent(self, senses: list[str], **more: str) -> None:
+            signature(client.Call.consent).bind(self, senses, **more)
+            agreed.append(senses)
+
+        def announce_affect(self, show: Any) -> None:
+            show(client.Perceived(frozenset(agreed[0]), affect=True))
+
+        async def __aiter__(self) -> Any:
+            yield client.Display(t="display", emotion="happy", gesture="nod", intensity=1.0, reply=1)
+            await asyncio.sleep(0.3)
+
+    def connect(*given: Any, **options: Any) -> Call:
+        signature(genuine).bind(*given, **options)
+        return Call()
+
+    genuine = client.Rapport.connect
+    monkeypatch.setattr(client.Rapport, "connect", connect)
+    found: dict[str, Any] = {}
+    exec(block.text, found)
+    body, soundcard = Steps(), SimpleNamespace()
+    asyncio.run(found["main"](body, soundcard))
+    assert body.lamps == [(True, False)]
+    assert len(body.heads) > 3
+    assert body.mouths[-1][0] > body.mouths[0][0]
+    assert soundcard.play(4) == bytes(4)
 
 
 @pytest.mark.slow

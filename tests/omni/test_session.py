@@ -38,7 +38,7 @@ def nothing(name: str) -> Path:
 
 def opened(checkpoint: Path | str, **options: Any) -> Omni:
     given: dict[str, Any] = {
-        "gate": False, "veiled": False, "least_pixels": 56 * 56, "most_pixels": 84 * 112, "think_tokens": 16,
+        "gate": False, "likeness": False, "least_pixels": 56 * 56, "most_pixels": 84 * 112, "think_tokens": 16,
     }  # fmt: skip
     return omni.load(resolve=nothing, checkpoint=str(checkpoint), device="cpu", **(given | options))
 

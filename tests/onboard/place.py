@@ -126,6 +126,17 @@ def configuration(path: Path) -> Path:
     return path
 
 
+def old_journal(configuration: Path) -> Path:
+    """Have a configuration keep journals in a folder beside it, and put one there that is years too old."""
+    folder = configuration.parent / "journals"
+    folder.mkdir()
+    with configuration.open("a") as file:
+        file.write(f'journal = {{ directory = "{folder}" }}\n')
+    old = folder / "2020-01-01T000000000+0000-a.jsonl"
+    old.write_text("")
+    return old
+
+
 class KeptScreen:
     """A screen that keeps what it was told."""
 

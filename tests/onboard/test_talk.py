@@ -22,7 +22,16 @@ from perception.percept import TRANSCRIPT
 from perception.timebase import SECOND, seconds
 from tests.agent.stage import percept, said
 from tests.media_samples import write_sound
-from tests.onboard.place import COSTS, KeptScreen, MemoryCamera, MemorySound, configuration, place, runtime
+from tests.onboard.place import (
+    COSTS,
+    KeptScreen,
+    MemoryCamera,
+    MemorySound,
+    configuration,
+    old_journal,
+    place,
+    runtime,
+)
 
 
 def hold(
@@ -238,10 +247,12 @@ def test_the_terminal_shows_help_and_changed_looks_only() -> None:
 @pytest.mark.slow
 def test_agent_talk_holds_a_call_with_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sound(tmp_path / "hum.wav", seconds=0.5)
+    loaded = configuration(tmp_path / "talk.toml")
+    old = old_journal(loaded)
     arguments = [
         "talk",
         "--config",
-        str(configuration(tmp_path / "talk.toml")),
+        str(loaded),
         "--camera",
         "none",
         "--mic",
@@ -252,6 +263,7 @@ def test_agent_talk_holds_a_call_with_files(tmp_path: Path, capsys: pytest.Captu
     assert code == 0, out.err
     assert out.out.splitlines()[-1] == "The call is over."
     assert (tmp_path / "said.wav").stat().st_size > 48_000 * 2
+    assert not old.exists(), "what is kept goes by itself, without a server too"
     assert cli.main([*arguments, "--speaker", "none"]) == 2
     assert "nobody can be asked here" in capsys.readouterr().err
 

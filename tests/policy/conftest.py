@@ -11,7 +11,6 @@ from agent.models import resolve
 from policy.backends import Policy, compact, scripted
 from policy.embedding import Embedder
 from policy.reading import PrototypeReader
-from policy.safety import Lookout
 
 HERE = Path(__file__).parent
 
@@ -28,11 +27,6 @@ def embedder() -> Embedder:
 @pytest.fixture(scope="session")
 def reader(embedder: Embedder) -> PrototypeReader:
     return PrototypeReader(embedder)
-
-
-@pytest.fixture(scope="session")
-def lookout(embedder: Embedder) -> Lookout:
-    return Lookout(embedder)
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,12 @@ from policy.answer import consider, perform
 from policy.decision import STRATEGIES, Speak, Wait
 from policy.mood import GLAD
 from policy.reading import KeywordReader, PrototypeReader
-from policy.safety import Lookout
 from tests.policy.windows import percept, talk
 
 
 def acted(window: ContextWindow) -> tuple[list[type], str]:
     """The kinds of decision for ``window`` by keywords, and the words."""
-    decisions = list(perform(consider(window, KeywordReader(), Lookout())))
+    decisions = list(perform(consider(window, KeywordReader())))
     return [type(d) for d in decisions], " ".join(d.text for d in decisions if isinstance(d, Speak))
 
 
@@ -63,26 +62,26 @@ def test_nobody_is_spoken_to_in_an_empty_room() -> None:
 def test_what_is_said_unasked_has_a_strategy_that_there_is() -> None:
     for cue in (CUE_SILENCE, CUE_LEAVING, CUE_ARRIVAL):
         window = room("My brother died.", "Oh, I'm so sorry.", cue=cue, moves=[("left", 1.0), ("arrived", 9.0)])
-        for decision in perform(consider(window, KeywordReader(), Lookout())):
+        for decision in perform(consider(window, KeywordReader())):
             assert not isinstance(decision, Speak) or decision.strategy in STRATEGIES
 
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_a_bright_manner_outweighs_a_word_that_is_often_harmless(reader: PrototypeReader, lookout: Lookout) -> None:
+def test_a_bright_manner_outweighs_a_word_that_is_often_harmless(reader: PrototypeReader) -> None:
     words = "I did it, I jumped off the high board! I was so scared before, and now I'm so proud!"
-    bright = consider(talk(words, face="happy", voice="rising", gaze="towards"), reader, lookout).choice
+    bright = consider(talk(words, face="happy", voice="rising", gaze="towards"), reader).choice
     assert bright.mood in GLAD
     assert bright.topic != "act/brave_face"
-    loss = consider(talk("I'm so happy, haha, my dog died.", face="happy", voice="rising"), reader, lookout).choice
+    loss = consider(talk("I'm so happy, haha, my dog died.", face="happy", voice="rising"), reader).choice
     assert loss.emotion in {"concern", "sad"}
 
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_tears_with_a_smile_get_a_line_that_fits_both(reader: PrototypeReader, lookout: Lookout) -> None:
+def test_tears_with_a_smile_get_a_line_that_fits_both(reader: PrototypeReader) -> None:
     looks = [percept(EXPRESSION, name, 0.5 * k, 0.5 * k + 0.5, 0.7) for k, name in enumerate(("sad", "happy") * 3)]
     window = talk("They picked up. They're all in the car, every one of them.", voice="trembling", extra=looks)
-    choice = consider(window, reader, lookout).choice
+    choice = consider(window, reader).choice
     assert choice.emotion != "happy"
     assert choice.topic.split("/")[0] not in {"joy", "relief", "glad"}

@@ -17,7 +17,6 @@ from policy.backends import openai_api
 from policy.backends.openai_api import OpenAIApi, OptionError
 from policy.decision import Speak
 from policy.guard import Guard
-from policy.words import load_table
 from tests.openai_server import OpenAIServer
 from tests.policy.windows import talk
 
@@ -94,8 +93,8 @@ def test_it_loads_with_the_sentence_encoder_and_a_key(tmp_path: Path) -> None:
         try:
             assert asyncio.run(answer(policy, "My boss shouts at me every single day.")) == server.words
             assert server.asked.key == "secret"
-            # Veiled danger, which only the encoder tells, is answered without the model.
-            assert asyncio.run(answer(policy, load_table("danger")["veiled"]["self_harm"][0]))
+            # Danger is answered without the model.
+            assert asyncio.run(answer(policy, "I want to kill myself."))
             assert len(server.requests) == 1
         finally:
             policy.close()

@@ -18,7 +18,6 @@ from policy.choosing import Chooser, Evidence, evidence_of, question_of
 from policy.decision import Speak
 from policy.embedding import SIZE, Embedder, Vectors
 from policy.reading import KeywordReader, PrototypeReader
-from policy.safety import Lookout
 from policy.words import is_common, tokens
 from policy.writer import Stopped
 from tests.policy.windows import percept, talk
@@ -67,7 +66,7 @@ def known_of(window: ContextWindow) -> Evidence:
 def answer(window: ContextWindow, chooser: Chooser | None = None) -> Speak:
     question = question_of(window)
     assert question is not None
-    chooser = chooser or Chooser(words_alone, KeywordReader(), Lookout())
+    chooser = chooser or Chooser(words_alone, KeywordReader())
     return chooser.answer(question, window).speak(question)
 
 
@@ -285,10 +284,8 @@ def generated() -> Iterator[Policy]:
 
 @pytest.mark.models
 @pytest.mark.slow
-def test_likeness_finds_meaning_and_the_fitting_reply(
-    embedder: Embedder, reader: PrototypeReader, lookout: Lookout
-) -> None:
-    chooser = Chooser(embedder, reader, lookout)
+def test_likeness_finds_meaning_and_the_fitting_reply(embedder: Embedder, reader: PrototypeReader) -> None:
+    chooser = Chooser(embedder, reader)
     topics = ("A. Their favourite food", "B. The death of a pet", "C. A holiday by the sea")
     told = says("Our puppy passed away on Sunday and the house is so silent now.")
     assert answer(asks("What does the person talk about?", "single", topics, told), chooser).text == "B"

@@ -12,7 +12,6 @@ from policy.answer import consider, perform
 from policy.decision import Speak
 from policy.gate import broken_rule
 from policy.reading import KeywordReader, PrototypeReader, Reader, act_of
-from policy.safety import Lookout
 from policy.training.corpus import situations
 from tests.policy.windows import percept, talk
 
@@ -87,10 +86,10 @@ GOODBYES = [
 ]
 
 
-def parting(words: str, before: str, reader: Reader, lookout: Lookout) -> str:
+def parting(words: str, before: str, reader: Reader) -> str:
     """What is said to somebody who takes leave with ``words``."""
     window = talk(before, "I see.", words, face="sad")
-    return " ".join(d.text for d in perform(consider(window, reader, lookout)) if isinstance(d, Speak))
+    return " ".join(d.text for d in perform(consider(window, reader)) if isinstance(d, Speak))
 
 
 BEFORE = ["I haven't slept since the crash.", "I baked a cake."]
@@ -99,7 +98,7 @@ BEFORE = ["I haven't slept since the crash.", "I baked a cake."]
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("words", GOODBYES)
 def test_who_takes_leave_is_let_go(words: str, before: str) -> None:
-    spoken = parting(words, before, KeywordReader(), Lookout())
+    spoken = parting(words, before, KeywordReader())
     assert spoken
     assert "?" not in spoken
     assert honesty.hooks(spoken) == ()
@@ -107,9 +106,9 @@ def test_who_takes_leave_is_let_go(words: str, before: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_the_finer_reader_lets_them_go_too(reader: PrototypeReader, lookout: Lookout) -> None:
+def test_the_finer_reader_lets_them_go_too(reader: PrototypeReader) -> None:
     for words in GOODBYES:
-        spoken = parting(words, BEFORE[0], reader, lookout)
+        spoken = parting(words, BEFORE[0], reader)
         assert spoken
         assert "?" not in spoken, words
         assert honesty.hooks(spoken) == ()
@@ -136,14 +135,14 @@ def test_who_walks_away_is_let_go() -> None:
         base = talk(said, "I see.", "x", cue=CUE_LEAVING)
         gone = percept(PRESENCE, "left", base.end / SECOND + 2, sure=0.9, count=0.0)
         window = ContextWindow(start=0, end=base.end + 5 * SECOND, entries=(*base.entries[:-1], gone), cue=CUE_LEAVING)
-        decisions = list(perform(consider(window, KeywordReader(), Lookout())))
+        decisions = list(perform(consider(window, KeywordReader())))
         spoken = " ".join(d.text for d in decisions if isinstance(d, Speak))
         assert spoken
         assert "?" not in spoken
         assert honesty.hooks(spoken) == ()
         parted = (*base.entries[:-1], Turn("user", "I have to go now.", base.end, base.end + SECOND), gone)
         quiet = ContextWindow(start=0, end=base.end + 5 * SECOND, entries=parted, cue=CUE_LEAVING)
-        assert not any(isinstance(d, Speak) for d in perform(consider(quiet, KeywordReader(), Lookout())))
+        assert not any(isinstance(d, Speak) for d in perform(consider(quiet, KeywordReader())))
 
 
 ASKED = [
@@ -173,7 +172,7 @@ ASKED = [
 @pytest.mark.parametrize("words", ASKED)
 def test_a_question_about_who_speaks_is_known_and_answered(words: str) -> None:
     assert honesty.asks_ai(words)
-    spoken = [d.text for d in perform(consider(talk(words), KeywordReader(), Lookout())) if isinstance(d, Speak)]
+    spoken = [d.text for d in perform(consider(talk(words), KeywordReader())) if isinstance(d, Speak)]
     assert honesty.says_ai(" ".join(spoken))
 
 

@@ -14,7 +14,6 @@ from policy.irony import ironic, literal, opens_with_praise, sober
 from policy.mood import GLAD, HEAVY
 from policy.reading import KeywordReader
 from policy.reflex import Reflex
-from policy.safety import Lookout
 from tests.policy.windows import percept, talk
 
 IRONIC = [
@@ -35,7 +34,7 @@ MEANT = [
 @pytest.mark.parametrize("words", IRONIC)
 def test_praise_of_an_injury_is_no_good_news(words: str) -> None:
     assert ironic(words)
-    choice = consider(talk(words, face="happy"), KeywordReader(), Lookout()).choice
+    choice = consider(talk(words, face="happy"), KeywordReader()).choice
     assert choice.mood in HEAVY
     assert choice.emotion in {"concern", "calm", "warm", "sad"}
     assert choice.topic.split("/")[0] not in GLAD
@@ -53,7 +52,7 @@ def test_words_that_are_meant_are_not_irony(words: str) -> None:
 )
 def test_a_smile_over_words_about_a_thing_is_no_brave_face(words: str) -> None:
     assert literal(words)
-    choice = consider(talk(words, face="happy"), KeywordReader(), Lookout()).choice
+    choice = consider(talk(words, face="happy"), KeywordReader()).choice
     assert choice.topic != "act/brave_face"
     assert choice.mood not in HEAVY
 
@@ -66,7 +65,7 @@ def test_heavy_words_about_a_life_stay_heavy(words: str) -> None:
 
 
 def test_literal_words_with_a_sad_face_stay_heavy() -> None:
-    choice = consider(talk("The fridge is empty again.", face="sad"), KeywordReader(), Lookout()).choice
+    choice = consider(talk("The fridge is empty again.", face="sad"), KeywordReader()).choice
     assert choice.mood in HEAVY
     assert choice.emotion == "concern"
 
@@ -107,7 +106,7 @@ def test_praise_at_the_beginning_is_met_with_warmth_until_it_is_known_what_is_pr
 )
 def test_tears_of_laughter_are_no_brave_face(words: str) -> None:
     window = talk(words, face="happy", voice="rising", gaze="towards")
-    choice = consider(window, KeywordReader(), Lookout()).choice
+    choice = consider(window, KeywordReader()).choice
     assert choice.mood not in HEAVY
     assert choice.topic != "act/brave_face"
     assert choice.emotion not in {"concern", "sad"}
@@ -124,6 +123,6 @@ def test_tears_of_laughter_are_no_brave_face(words: str) -> None:
 )
 def test_a_smile_does_not_make_light_of_what_is_heavy(words: str, looks: dict[str, Any]) -> None:
     assert sober(words) == words.lower().rstrip(".")
-    choice = consider(talk(words, **looks), KeywordReader(), Lookout()).choice
+    choice = consider(talk(words, **looks), KeywordReader()).choice
     assert choice.mood in HEAVY
     assert choice.emotion in {"concern", "sad"}

@@ -110,6 +110,7 @@ def hold(
     store_s: float = 0.0,
     hang_up: bool = False,
     probe: Callable[[Call], None] | None = None,
+    greeting: bool = False,
 ) -> Held:
     """Hold a call to its end; the journal keeps words where the caller allows that."""
     caller = Caller(script, changes, hang_up=hang_up)
@@ -117,7 +118,7 @@ def hold(
     mind = mind or Mind(kind_words)
     events: list[Event] = []
     options = CallOptions(
-        greeting=False,
+        greeting=greeting,
         reflexes=False,
         turns=TurnOptions(silence=0),
         lost_after=3600 * SECOND,

@@ -33,7 +33,7 @@ LIGHT = [f"we will have cake and tea in the garden on {day}" for day in ("monday
 def test_there_are_sentences_of_every_class() -> None:
     given = examples()
     counts = [sum(label == n for _, label in given.own) for n in range(len(CLASSES))]
-    assert min(counts) >= 150
+    assert min(counts) >= 1500
     assert sum(label == ANY for _, label in given.own) >= 50
     assert {label for _, label in given.joined} == set(range(len(CLASSES)))
     assert len(given.everyday) > 1000
@@ -42,13 +42,13 @@ def test_there_are_sentences_of_every_class() -> None:
 
 @pytest.fixture
 def table() -> dict[str, Any]:
-    return tomllib.loads((FOLDER / "danger.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((FOLDER / "main.toml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
     ("section", "value", "message"),
     [
-        ("danger", {}, r"danger\.toml: \[danger\] is missing"),
+        ("danger", {}, r"main\.toml: \[danger\] is missing"),
         ("danger", {"boredom": ["a"]}, r"\[danger\] boredom is none of self_harm"),
         ("harmless", {"idiom": "a"}, r"\[harmless\] idiom is no list of sentences"),
         ("harmless", {"idiom": ["a", ""]}, r"\[harmless\] idiom is no list of sentences"),
@@ -64,17 +64,18 @@ def test_a_mistake_is_named(table: dict[str, Any], section: str, value: Any, mes
 
 
 def test_a_mistake_in_any_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in FOLDER.glob("danger*.toml"):
+    for path in FOLDER.glob("*.toml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "danger-more.toml").write_text('[danger]\nabuse = ["I flinch."]\n[harmless]\nsad = "a"\n')
+    (tmp_path / "more.toml").write_text('[danger]\nabuse = ["I flinch."]\n[harmless]\nsad = "a"\n')
     monkeypatch.setattr("policy.training.veiled_sentences.FOLDER", tmp_path)
-    with pytest.raises(SentenceError, match=r"danger-more\.toml: \[harmless\] sad is no list of sentences"):
+    with pytest.raises(SentenceError, match=r"more\.toml: \[harmless\] sad is no list of sentences"):
         examples()
 
 
 def test_sentences_are_dealt_evenly_by_their_words() -> None:
-    folds = [fold_of(text, 4) for text, _ in examples().own]
-    assert all(abs(folds.count(n) / len(folds) - 0.25) < 0.03 for n in range(4))
+    many = Options().folds
+    folds = [fold_of(text, many) for text, _ in examples().own]
+    assert all(abs(folds.count(n) / len(folds) - 1 / many) < 0.02 for n in range(many))
     assert fold_of("It's late.", 4) == fold_of("it's late", 4)
 
 
@@ -83,11 +84,11 @@ def test_sentences_are_dealt_evenly_by_their_words() -> None:
 def test_it_learns_and_does_so_again(tmp_path: Path) -> None:
     own = [(text, 1) for text in DARK[:3]] + [(DARK[3], ANY)] + [(text, 0) for text in LIGHT]
     given = Sentences(own, [], [], {"away": ["in the film {}"], "dress": ["um {}"]})
-    options = Options(seeds=(3,), folds=0, rank=4, epochs=6, batch=4, rate=5e-3, away=0.0, mean=0.5)
+    options = Options(seeds=(3,), folds=0, rank=4, rounds=((6, 5e-3), (2, 1e-3)), batch=4, away=0.0, mean=0.5)
     told: list[str] = []
     first, again = (train(resolve("minilm"), options, given, told.append) for _ in range(2))
     assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert len(told) == 2 * options.epochs
+    assert len(told) == 2 * sum(epochs for epochs, _ in options.rounds)
     save_file(first, tmp_path / "veiled.safetensors")
     shares = Reader(resolve("minilm"), tmp_path / "veiled.safetensors")([*DARK, *LIGHT])
     assert shares.shape == (8, len(KINDS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Self
 
@@ -69,10 +70,14 @@ class HostPage:
         server: address of the agent's server, without a slash at its end.
         body: what embeds it.
         files: by path, type and text of what is served instead.
+        posts: by path, what answers a POST, as text.
+        policy: the content security policy; ``{server}`` is the agent's server.
     """
 
     def __init__(self, server: str, body: str = "") -> None:
         self.files: dict[str, tuple[str, str]] = {}
+        self.posts: dict[str, Callable[[], str]] = {}
+        self.policy = POLICY
         self.server = server.rstrip("/")
         self.body = body or f'<rapport-call server="{self.server}"></rapport-call>'
         site = self
@@ -80,9 +85,15 @@ class HostPage:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 kind, text = site.file(self.path)
+                self._answer(kind, text)
+
+            def do_POST(self) -> None:
+                self._answer("text/plain", site.posts[self.path]())
+
+            def _answer(self, kind: str, text: str) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.send_header("Content-Security-Policy", POLICY.format(server=site.server))
+                self.send_header("Content-Security-Policy", site.policy.format(server=site.server))
                 self.end_headers()
                 self.wfile.write(text.encode())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent import token
 from agent.elements.serving import module
 from tests.docs.blocks import ROOT, blocks
 from tests.e2e.live import serving
@@ -179,6 +180,29 @@ def test_a_call_that_the_page_begins_has_the_senses_that_it_names(visit: Open, s
     assert v.server.client_messages("consent")[1]["senses"] == []
 
 
+@pytest.mark.parametrize("again", ["the time", "the button"])
+def test_a_server_without_room_is_busy_until_the_call_begins(visit: Open, site: HostPage, again: str) -> None:
+    v = visit(url=site.origin)
+    v.expected = ("503",)
+    wait_s = "2" if again == "the time" else "60"
+    v.server.refusal = 503, {"Retry-After": wait_s}, {"title": "Busy", "detail": "One call is running."}
+    v.page.click("#start")
+    until(v.page, "document.querySelector('rapport-call').state === 'busy'")
+    v.server.refusal = None
+    if again == "the button":
+        v.page.click("#cover [data-act=retry]")
+    until(v.page, "document.querySelector('rapport-call').state === 'ready'")
+    states = [s["state"] for s in told(v, "state")]
+    assert [s for n, s in enumerate(states) if n == 0 or states[n - 1] != s] == [
+        "connecting",
+        "busy",
+        "connecting",
+        "ready",
+    ]
+    assert told(v, "error") == []
+    assert len(v.server.offers) == 2
+
+
 def test_an_element_that_is_taken_away_lets_go_of_everything(visit: Open, site: HostPage) -> None:
     v = visit(url=site.origin, init=TRACKS)
     v.begin()
@@ -241,6 +265,75 @@ def test_a_server_that_does_not_know_the_page_is_said(visit: Open, site: HostPag
     assert "takes no calls from this page" in v.page.inner_text("#cover")
     assert v.server.offers == []
     v.shot("embed-gone")
+
+
+def test_a_face_alone_has_a_height_and_takes_another(visit: Open, site: HostPage) -> None:
+    """In a page that gives it none, in one that gives it one, and over the whole screen of a kiosk."""
+    site.files["/script.js"] = "text/javascript", f'import "{site.server}/embed/rapport-face.js";'
+    for name in ("screen.html", "screen.css"):
+        kind = f"text/{name.partition('.')[2]}"
+        site.files[f"/{name}"] = kind, (ROOT / "agent" / "onboard" / "page" / name).read_text(encoding="utf-8")
+    site.files["/screen.js"] = site.files["/script.js"]
+    site.body = "<div><rapport-face></rapport-face></div>"
+    v = visit(url=site.origin, width=800, height=900)
+    until(v.page, "document.querySelector('rapport-face').shadowRoot?.querySelector('.avatar')")
+    height = """() => {
+      const face = document.querySelector("rapport-face");
+      return [face, face.shadowRoot.querySelector(".avatar")].map((one) => one.getBoundingClientRect().height);
+    }"""
+    assert v.page.evaluate(height) == [320, 320]
+    v.expected = ("violates the following Content Security Policy",)  # fonts and the icon of the kiosk's screen
+    v.page.evaluate("document.querySelector('rapport-face').style.blockSize = '90px'")
+    assert v.page.evaluate(height) == [90, 90]
+    v.page.goto(f"{site.origin}/screen.html")
+    until(v.page, "document.querySelector('rapport-face').shadowRoot?.querySelector('.avatar')")
+    assert min(v.page.evaluate(height)) > 500
+
+
+def test_a_page_in_a_public_place_asks_everybody_and_notices_who_goes(visit: Open, site: HostPage) -> None:
+    page = ROOT / "docs" / "quickstart" / "robot.md"
+    (block,) = [b for b in blocks(page.read_text(encoding="utf-8"), page.name) if b.language == "js"]
+    script = f'import "{site.server}/embed/rapport-call.js";' + block.text.replace("12_000", "100") + LISTEN
+    site.files["/script.js"] = "text/javascript", script
+    v = visit(url=site.origin)
+    until(v.page, "window.rapport?.view === 'consent'")
+    v.begin()
+    scenes.percept(v.server, "presence", "arrived", 0.9, count=1)
+    scenes.percept(v.server, "presence", "left", 0.9, count=1)
+    v.page.wait_for_timeout(400)
+    assert v.page.evaluate("rapport.state") == "ready", "somebody else went"
+    with v.page.expect_navigation():
+        scenes.percept(v.server, "presence", "left", 0.9, count=0)
+    until(v.page, "window.rapport?.view === 'consent'")
+    v.page.wait_for_timeout(500)
+    assert len(v.server.offers) == 1, "nobody is called again before they were asked"
+
+
+@pytest.mark.models
+def test_a_page_that_gets_its_tokens_from_its_own_server_calls_again_and_again(visit: Open, tmp_path: Path) -> None:
+    page = ROOT / "docs" / "embedding.md"
+    found = [b.text for b in blocks(page.read_text(encoding="utf-8"), page.name) if b.test and b.language == "js"]
+    key = tmp_path / "rapport.key"
+    token.new_key(key)
+    with HostPage("http://127.0.0.1:1") as site:
+        config = tmp_path / "embed.toml"
+        config.write_text(REAL.replace("ORIGIN", site.origin).replace("drain =", f'key_file = "{key}"\ndrain ='))
+        with serving(tmp_path, "--config", str(config)) as real:
+            site.server = real.url
+            site.policy = site.policy.replace("connect-src", "connect-src 'self'")
+            site.posts["/call-token"] = lambda: token.mint(token.read_key(key), ttl_s=300)
+            script = "\n".join(found).replace("https://agent.example", real.url) + LISTEN
+            site.files["/script.js"] = "text/javascript", script
+            site.body = f'<rapport-call server="{real.url}"></rapport-call>'
+            v = visit(url=site.origin)
+            until(v.page, "window.rapport && document.querySelector('rapport-call').token?.startsWith('r1.')")
+            v.begin()
+            used = v.page.evaluate("document.querySelector('rapport-call').token")
+            v.page.click("#hangup")
+            until(v.page, f"document.querySelector('rapport-call').token !== '{used}'")
+            v.page.click("text=Talk again")
+            until(v.page, "rapport.state === 'ready'")
+            assert told(v, "error") == []
 
 
 @pytest.mark.models

@@ -4,7 +4,8 @@
 //
 //   version        1
 //   view           "consent" | "call"
-//   state          link: "idle" | "connecting" | "ready" | "lost" | "retrying" | "gone" | "refused" | "closed" | "left" | "moved" | "expired"
+//   state          link: "idle" | "connecting" | "ready" | "lost" | "retrying" | "gone" | "refused" | "closed" | "left" | "moved" | "expired";
+//                  "busy" while it was refused for want of room and will be tried again
 //   quality        of a link that is ready: "live" | "degraded"
 //   keeping        whether the words of the person are kept in writing, as the server says
 //   call           the server's name of the call, the same after a reconnection, or null
@@ -129,6 +130,7 @@ export class Call {
   async start(senses, kept = null) {
     this.sound.unlock();
     this.senses = senses;
+    this.unwait();
     this.reset();
     this.view("call");
     this.stage.show("connecting");
@@ -157,6 +159,7 @@ export class Call {
 
   async connect(resume = null) {
     this.lifeline.stopCounting();
+    this.unwait();
     this.link?.hangUp();
     const link = new Link(this.ui, {
       tracks: () => ({ audio: this.person.audio, video: this.person.video }),
@@ -183,6 +186,15 @@ export class Call {
     on("stats", (stats) => (this.recorder.stats = stats));
     this.stage.show("connecting");
     await link.open();
+  }
+
+  /** Let go of a link that only waits to be tried again: no call of it has ended, and none is told. */
+  unwait() {
+    if (this.stage.cover !== "busy") return;
+    const { link } = this;
+    this.link = null;
+    link?.hangUp();
+    this.lifeline.stopCounting();
   }
 
   /** The connection stands: in a new call, or in the one there was. */

@@ -5,7 +5,7 @@ import AVATAR from "./avatar.css";
 
 // A page that is rendered without a browser may import this; the element then does nothing.
 const Base = globalThis.HTMLElement ?? class {};
-const HOST = ":host { display: block; position: relative; } :host([hidden]) { display: none; }";
+const HOST = ":host { display: block; position: relative; block-size: 320px; } :host([hidden]) { display: none; }";
 
 const COLOURS = ["--rapport-light-a", "--rapport-light-b"];
 

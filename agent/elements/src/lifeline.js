@@ -79,9 +79,13 @@ export class Lifeline {
 
   refused(reason) {
     const { call } = this;
+    if (reason.retryAfterS === null) {
+      call.over("refused", { title: reason.title, detail: reason.detail });
+      return;
+    }
+    this.count(Math.max(1, reason.retryAfterS), (seconds) => (seconds > 0 ? this.stage.show("busy", { detail: reason.detail, seconds }) : call.connect()));
+    // After the cover, by which the page around is told that it is busy.
     call.setMood("ended");
-    if (reason.retryAfterS === null) call.over("refused", { title: reason.title, detail: reason.detail });
-    else this.count(Math.max(1, reason.retryAfterS), (seconds) => (seconds > 0 ? this.stage.show("busy", { detail: reason.detail, seconds }) : call.connect()));
   }
 
   /** Call `show` each second with what is left, down to 0. */

@@ -56,7 +56,11 @@ export class Recorder {
     const record = {
       version: 1,
       get view() { return call.ui.showing; },
-      get state() { return call.link?.state ?? (call.stage.cover === "ended" ? "closed" : (call.stage.cover ?? "idle")); },
+      get state() {
+        const { cover } = call.stage;
+        if (cover === "busy") return cover; // the link was refused, and another will be tried
+        return call.link?.state ?? (cover === "ended" ? "closed" : (cover ?? "idle"));
+      },
       get mood() { return call.mood; },
       get cover() { return call.stage.cover; },
       get notices() { return [...call.stage.notices.keys()]; },
