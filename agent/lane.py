@@ -155,16 +155,18 @@ class LaneSession:
 
         It stays one, though its words alone, without the look and the voice of that moment, may seem to be none.
         """
-        said = cues.agent[-self._lane.options.follow :]
         for kind, manner in product(KINDS, ("plain", "veiled")):
-            if any(crisis.was_said(f"{kind}/{manner}", self._lane.country, text) for text in said):
+            if self._said(f"{kind}/{manner}", cues):
                 return Finding(kind, 1.0, "Danger was spoken of a moment ago.", manner == "plain")
         return None
 
     def _settled(self, cues: Cues) -> bool:
         """Tell whether it was said since that there is no danger."""
-        said = cues.agent[-self._lane.options.follow :]
-        return any(crisis.was_said(f"{crisis.SETTLED}/lines", self._lane.country, text) for text in said)
+        return self._said(f"{crisis.SETTLED}/lines", cues)
+
+    def _said(self, topic: str, cues: Cues) -> bool:
+        """Tell whether a line of ``topic`` was said in the last turns."""
+        return crisis.was_said(topic, self._lane.country, cues.agent[-self._lane.options.follow :])
 
     def _alarm(self, found: Finding, cues: Cues) -> list[Told]:
         manner = "plain" if found.plain else "veiled"
@@ -179,7 +181,7 @@ class LaneSession:
             return [_look(lately, cues, why)]
         if not cues.words:
             topic = f"{crisis.STILL}/lines"
-            if cues.agent and crisis.was_said(topic, self._lane.country, cues.agent[-1]):
+            if crisis.was_said(topic, self._lane.country, cues.agent[-1:]):
                 return [Wait(reason=why, evidence=cues.evidence, confidence=lately.confidence)]
             return self._say(topic, lately, cues, why)
         if crisis.settles(cues.words):

@@ -74,9 +74,17 @@ def lines(topic: str, country: Country, kind: str, heard: Sequence[str]) -> list
     return list(sentences(order[0]))
 
 
-def was_said(topic: str, country: Country, text: str) -> bool:
-    """Tell whether ``text`` is a line of ``topic``, or its heard beginning."""
-    return any(_last_said(_filled(line, country, kind), [text]) >= 0 for line in table()[topic] for kind in KINDS)
+def was_said(topic: str, country: Country, said: Sequence[str]) -> bool:
+    """Tell whether one of the agent's turns is a line of ``topic``, or its heard beginning."""
+    turns = [plain(text) for text in said]
+    return any(_says(turn, line) for turn in turns for line in _spoken(topic, country))
+
+
+@cache
+def _spoken(topic: str, country: Country) -> tuple[str, ...]:
+    """Return the lines of a topic as they are compared. Each reply asks for those of many topics."""
+    lines = (_filled(line, country, kind) for line in table()[topic] for kind in KINDS)
+    return tuple(dict.fromkeys(map(plain, lines)))
 
 
 def settles(words: str) -> bool:
@@ -113,8 +121,9 @@ def _reach(contact: Contact) -> str:
 def _last_said(line: str, heard: Sequence[str]) -> int:
     """Return the index of the agent turn with ``line`` or its heard beginning; -1 if none has it."""
     text = plain(line)
-    for index in range(len(heard) - 1, -1, -1):
-        turn = plain(heard[index])
-        if turn and (text in turn or (len(turn) >= _LEAST and text.startswith(turn))):
-            return index
-    return -1
+    return next((n for n in range(len(heard) - 1, -1, -1) if _says(plain(heard[n]), text)), -1)
+
+
+def _says(turn: str, line: str) -> bool:
+    """Tell whether a turn has a line, or is its beginning; both without punctuation."""
+    return bool(turn) and (line in turn or (len(turn) >= _LEAST and line.startswith(turn)))
