@@ -139,10 +139,6 @@ class Lookout:
         self._sensitivity = sensitivity or Sensitivity()
         self._known: OrderedDict[str, _Read] = OrderedDict()
 
-    def check(self, words: str) -> Finding | None:
-        """Return the gravest danger in ``words``, or ``None``."""
-        return self.weigh(words)
-
     def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
         """Return the gravest danger in ``words``, in the light of what else is known.
 

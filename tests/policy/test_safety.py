@@ -181,7 +181,7 @@ def test_a_pattern_counts_unless_the_reader_sees_nothing_in_the_turn_nor_in_a_se
     refuted = "I want to die, and it was 0.04 of abuse"
     assert weigh(refuted, refuted=0.05) is None
     assert weigh(refuted, refuted=0.0) is not None
-    assert Lookout().check(refuted) is not None
+    assert Lookout().weigh(refuted) is not None
     assert weigh("I want to die, and it was 0.06 of abuse", refuted=0.05) is not None
     # What is read first of the whole turn is 0.01.
     for end in ("I want to die, with 0.06 of abuse.", "0.06 of self_harm."):
@@ -260,7 +260,7 @@ def test_veiled_danger_is_found_in_paraphrase(trained: Lookout) -> None:
         "My husband hurts me whenever he is drunk and I'm scared of him.",
         "There's a terrible pressure on my chest and my arm has gone numb.",
     ]
-    missed = [words for words in veiled if trained.check(words) is None]
+    missed = [words for words in veiled if trained.weigh(words) is None]
     assert len(missed) <= 1, missed
 
 
@@ -268,20 +268,20 @@ def test_veiled_danger_is_found_in_paraphrase(trained: Lookout) -> None:
 @pytest.mark.slow
 def test_everyday_trouble_hardly_ever_raises_an_alarm(trained: Lookout) -> None:
     words = [*(entry["words"] for name in ("situations", "unseen") for entry in situations(name)), *HARMLESS]
-    alarms = [text for text in words if trained.check(text) is not None]
+    alarms = [text for text in words if trained.weigh(text) is not None]
     assert len(alarms) <= 0.05 * len(words), alarms
 
 
 def test_danger_in_the_middle_of_a_long_turn_is_found() -> None:
     told = "We went to the shop and bought bread. " * 20
-    assert Lookout(veiled=Told()).check(told + "And then I took all my pills. " + told) is not None
+    assert Lookout(veiled=Told()).weigh(told + "And then I took all my pills. " + told) is not None
 
 
 @pytest.mark.models
 @pytest.mark.slow
 def test_the_trained_reader_leaves_plain_danger_alone(trained: Lookout) -> None:
     said = [*PLAIN, *((attack.words, attack.alarm) for attack in attacks() if attack.alarm)]
-    assert [words for words, _ in said if trained.check(words) is None] == []
+    assert [words for words, _ in said if trained.weigh(words) is None] == []
 
 
 @pytest.mark.models
