@@ -250,7 +250,8 @@ def test_it_dies_with_its_parent(number: signal.Signals) -> None:
 
 
 _PARENT = """
-import threading
+import faulthandler, threading
+faulthandler.dump_traceback_later(60, exit=True)  # where it hangs is told, and the test does not wait for ever
 from tests.agent.test_housing import settle
 house, _ = settle({})
 print("process", house.pid, flush=True)
