@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 FILE: Final = Path(__file__).parent / "data" / "veiled.safetensors"
 LAYERS: Final = 6
@@ -122,9 +123,13 @@ class Reader:
 def load(path: Path) -> Reader:
     """Load the reader that ships, ready to read at once.
 
+    From then on numpy multiplies the matrices of this process on one thread: on a busy machine the threads of several
+    processes spin for one another, which takes several times as long.
+
     Args:
         path: folder of the base.
     """
+    threadpool_limits(limits=1, user_api="blas")
     reader = Reader(path)
     reader([_FIRST])  # brings the pages of the mapped file in, which would make the first turn of a call late
     return reader

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from agent.models import resolve
 from policy.attacks import attacks
@@ -17,7 +18,7 @@ from policy.plain_danger import PatternError, parse, search
 from policy.reading import KeywordReader
 from policy.safety import FOLLOW, KINDS, Finding, Lookout, Sensitivity, check_patterns, recent, stretches_of
 from policy.strategy import choose
-from policy.veiled import FILE, Reader
+from policy.veiled import FILE, Reader, load
 from policy.words import load_table
 from tests.policy.conftest import situations
 from tests.policy.windows import talk
@@ -282,6 +283,14 @@ def test_danger_in_the_middle_of_a_long_turn_is_found() -> None:
 def test_the_trained_reader_leaves_plain_danger_alone(trained: Lookout) -> None:
     said = [*PLAIN, *((attack.words, attack.alarm) for attack in attacks() if attack.alarm)]
     assert [words for words, _ in said if trained.weigh(words) is None] == []
+
+
+@pytest.mark.models
+def test_the_reader_that_ships_reads_on_one_thread() -> None:
+    load(resolve("minilm"))
+    libraries = ThreadpoolController().select(user_api="blas").info()
+    assert libraries
+    assert {library["num_threads"] for library in libraries} == {1}
 
 
 @pytest.mark.models
