@@ -26,19 +26,8 @@ from policy.tasks import Item, Task
 
 SCRIPTS: Final = ("charts.js", "timeline.js", "item.js", "page.js")
 _SOURCES: Final = "data: blob: file: 'self'"
-_TYPES: Final = {
-    ".avi": "video/x-msvideo",
-    ".flac": "audio/flac",
-    ".m4a": "audio/mp4",
-    ".mkv": "video/x-matroska",
-    ".mov": "video/quicktime",
-    ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".wav": "audio/wav",
-    ".webm": "video/webm",
-}
+_TYPES: Final = {**pages.PLAYED, ".avi": "video/x-msvideo", ".mov": "video/quicktime"}
+"""Media that an item may have; whether a browser plays it is up to the browser."""
 
 
 def write_page(

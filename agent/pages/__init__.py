@@ -16,7 +16,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+PLAYED: Final = {
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mkv": "video/x-matroska",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "video/webm",
+}
+"""Media types of the files that browsers play, by the ends of their names."""
 
 
 def page(

@@ -18,17 +18,6 @@ TOLD: Final = 50
 """Bad lines that are named; of further ones only the number is."""
 
 EMBED_BYTES: Final = 64 << 20
-_TYPES: Final = {
-    ".flac": "audio/flac",
-    ".m4a": "audio/mp4",
-    ".mkv": "video/x-matroska",
-    ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".wav": "audio/wav",
-    ".webm": "video/webm",
-}
 
 
 def write_page(path: Path, journals: Sequence[Path], media: Path | None = None) -> list[Read]:
@@ -81,9 +70,9 @@ def _journal(one: Read) -> dict[str, Any]:
 
 def _allowed(media: Path, journal: Read) -> str:
     """Return the media type of a recording that may be shown."""
-    kind = _TYPES.get(media.suffix.lower())
+    kind = pages.PLAYED.get(media.suffix.lower())
     if kind is None:
-        raise ViewError(f"{media}: is no kind of file that a page plays; expected {', '.join(sorted(_TYPES))}")
+        raise ViewError(f"{media}: is no kind of file that a page plays; expected {', '.join(sorted(pages.PLAYED))}")
     if not recorded(journal.lines):
         raise ViewError(
             f"{media}: is not put into the page, for {journal.name} holds no agreement to a recording that still "
