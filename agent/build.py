@@ -47,6 +47,7 @@ from policy import resources
 from policy.backends import Policy
 from policy.safety import Lookout, Veiled
 from policy.tasks import Task
+from policy.veiled import NAME as READER
 from policy.veiled import load as load_veiled
 
 log = structlog.get_logger(__name__)
@@ -173,7 +174,7 @@ def lane(config: Config, resolve: Resolve) -> SafetyLane | None:
         log.warning("safety_resources_old", days=old, fix="check policy/data/resources.toml, and set its reviewed")
     reader: Veiled | None = None
     try:
-        reader = load_veiled(resolve("minilm"))
+        reader = load_veiled(resolve(READER))
     except Exception as error:
         log.error("safety_classifier_missing", error=str(error), fix="agent models fetch; patterns alone until then")
     return SafetyLane(Lookout(veiled=reader, sensitivity=options.sensitivity), options)

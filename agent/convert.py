@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agent.convert_reader import zipped_base, zipped_reader
+
 Converter = Callable[[Mapping[str, Path], Path], None]
 """Takes the fetched inputs by name and an empty folder; leaves the finished files in the folder."""
 
@@ -63,7 +65,11 @@ def gguf_llama(inputs: Mapping[str, Path], into: Path) -> None:
     _write_safetensors(into / "model.safetensors", _llama_tensors(reader.tensors, meta))
 
 
-CONVERTERS: Mapping[str, Converter] = {"gguf-llama": gguf_llama}
+CONVERTERS: Mapping[str, Converter] = {
+    "gguf-llama": gguf_llama,
+    "zipped-base": zipped_base,
+    "zipped-reader": zipped_reader,
+}
 """What the manifest may name in ``convert``."""
 
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from agent import models as model_store
 from agent.config import Config, ConfigError, Use
 from agent.doors import key_of
+from agent.fetch import room
 from agent.manifest import ModelError
 from agent.models import Store
 from agent.server_options import ServerConfig
@@ -139,7 +140,7 @@ def _models(store: Store, needed: Sequence[str] | None) -> Iterator[Finding]:
         yield Finding("models", "ok", f"{len(checks)} verified, {size_mb:.0f} MB in {store.root}")
         return
     folder = next(path for path in (store.root, *store.root.parents) if path.exists())
-    need_mb = sum(check.model.size + sum(wheel.size for wheel in check.model.wheels) for check in bad) / 1e6
+    need_mb = room([check.model for check in bad]) / 1e6
     free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < need_mb:
         fix = "make room, or set RAPPORT_MODELS to a folder on a larger disk"

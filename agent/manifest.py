@@ -69,7 +69,8 @@ class ModelFile:
 class Model:
     """One entry of the manifest.
 
-    ``place`` is the file or folder inside the store. A hub model has ``repository`` and ``revision`` and no
+    ``place`` is the file or folder inside the store; ``unpacked`` are the bytes of what its converter unpacks on the
+    way. A hub model has ``repository`` and ``revision`` and no
     files: what it consists of is recorded when it is fetched.
     """
 
@@ -82,6 +83,7 @@ class Model:
     files: tuple[ModelFile, ...]
     inputs: tuple[ModelFile, ...] = ()
     convert: str = ""
+    unpacked: int = 0
     repository: str = ""
     revision: str = ""
 
@@ -89,6 +91,11 @@ class Model:
     def size(self) -> int:
         """Bytes on disk; 0 for a hub model, whose size the manifest does not know."""
         return sum(file.size for file in self.files)
+
+    @property
+    def workroom(self) -> int:
+        """Bytes on disk that are needed beside wheels and finished files while it is made."""
+        return sum(file.size for file in self.inputs) + self.unpacked
 
     @property
     def wheels(self) -> tuple[Wheel, ...]:
@@ -205,6 +212,7 @@ def _model(name: str, entry: dict[str, Any], sources: Mapping[str, Wheel]) -> Mo
             tuple(_file(name, file, sources) for file in entry.pop("files")),
             tuple(_file(name, file, sources) for file in entry.pop("inputs", [])),
             entry.pop("convert", ""),
+            entry.pop("unpacked", 0),
         )
         _check(bool(model.files), f"{name}: no files")
         _check(len(model.files) == 1 or all(file.path for file in model.files), f"{name}: a file lacks its path")

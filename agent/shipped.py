@@ -78,9 +78,9 @@ SHIPPED: Final = (
     ),
     Shipped(
         "veiled",
-        "danger that words only hint at: what the safety lane reads with",
+        "danger that words only hint at: what danger-reader was taught",
         "Apache-2.0",
-        "minilm",
+        "danger-reader",
         ("veiled.safetensors",),
     ),
 )

@@ -78,7 +78,7 @@ class Sensitivity:
         ValueError: a value is out of its range; the message names it.
     """
 
-    veiled: float = 0.85
+    veiled: float = 0.8
     heavy: float = 0.1
     shown: float = 0.4
     carry: float = 0.5

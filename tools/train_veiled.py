@@ -1,49 +1,66 @@
-"""Write ``policy/data/veiled.safetensors``: train the reader of veiled danger anew; about an hour of one CPU.
+"""Write ``policy/data/veiled.safetensors``: teach the reader of veiled danger anew.
 
-    python tools/train_veiled.py [--only-measure]
+    agent models fetch mpnet                              its base, once
+    python tools/train_veiled.py                          about an hour of two cores that multiply bfloat16 themselves
+    python tools/train_veiled.py --leave-out calm,pairs   writes nothing
 
-Then, and alone with ``--only-measure``, it prints what each member makes of the sentences it was not trained on, and
-thereby what a threshold costs: that is where ``safety.sensitivity`` comes from. Nothing of ``policy/data/empathy`` is
+Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. With ``--leave-out`` it learns from all files of
+``policy/training/danger`` but those, and prints what it makes of their sentences, and thereby what a threshold costs
+with writers whom it never read: that is where ``safety.sensitivity`` comes from. Nothing of ``policy/data/empathy`` is
 read.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
+import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from agent.convert_reader import make_reader
 from agent.models import resolve
 from policy.safety import Lookout, Sensitivity
-from policy.training.veiled_sentences import Example, examples, fold_of
-from policy.veiled import FILE, Reader
+from policy.training.veiled_sentences import Example, examples, of_file
+from policy.veiled import BASE, FILE, Reader
 
-LIMITS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+LIMITS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
-def train() -> None:
-    """Train all members, and write them."""
-    import torch
+def train(path: Path, without: Sequence[str] = ()) -> None:
+    """Train all members side by side, and write them."""
     from safetensors.numpy import save_file
+
+    from policy.training.veiled import Options, named
+
+    seeds = Options().seeds
+    with ProcessPoolExecutor(len(seeds), multiprocessing.get_context("spawn")) as pool:
+        made = named(list(pool.map(partial(_run, without=without), seeds)))
+    save_file(made, path)
+    _tell(f"{len(made)} tensors, {path.stat().st_size / 1e3:.0f} kB")
+
+
+def _run(seed: int, without: Sequence[str]) -> dict[str, np.ndarray]:
+    import torch
 
     from policy.training import veiled
 
     torch.set_num_threads(1)  # the same sums in the same order on every machine of a kind
-    made = veiled.train(resolve("minilm"), veiled.Options(), examples(), _tell)
-    save_file(made, FILE)
-    _tell(f"{len(made)} tensors, {FILE.stat().st_size / 1e3:.0f} kB")
+    return veiled.train(resolve(BASE), veiled.Options(), examples(without), seed, _tell)
 
 
-def measure(members: int, folds: int) -> None:
-    """Print what is found, and what is taken for danger, among sentences that a member did not see."""
-    own = examples().own
-    rows: list[tuple[bool, bool, float]] = []
-    for member in range(members):
-        lookout = Lookout(veiled=Reader(resolve("minilm"), FILE, member), sensitivity=Sensitivity())
-        rows += [_row(lookout, example) for example in own if fold_of(example[0], folds) == member]
+def measure(path: Path, files: Sequence[str]) -> None:
+    """Print what is found, and what is taken for danger, among the sentences of some files."""
+    make_reader(resolve(BASE), path, path.parent)
+    lookout = Lookout(veiled=Reader(path.parent), sensitivity=Sensitivity())
+    rows = [_row(lookout, example) for name in files for example in of_file(name)]
     dangers, harmless = (_of(rows, danger) for danger in (True, False))
     _tell(f"{len(dangers)} dangers, {len(harmless)} harmless; threshold, found, false alarms (patterns included)")
     for limit in LIMITS:
@@ -69,9 +86,11 @@ def _tell(line: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only-measure", action="store_true", help="train nothing")
-    if not parser.parse_args().only_measure:
-        train()
-    from policy.training.veiled import Options
-
-    measure(len(Options().seeds), Options().folds)
+    parser.add_argument("--leave-out", default="", metavar="FILES", help="measure on these files, and write nothing")
+    left = [name for name in parser.parse_args().leave_out.split(",") if name]
+    if left:
+        with tempfile.TemporaryDirectory() as folder:
+            train(Path(folder) / FILE.name, left)
+            measure(Path(folder) / FILE.name, left)
+    else:
+        train(FILE)

@@ -28,6 +28,7 @@ from agent.lane import SafetyLane
 from agent.thinking import Thinker
 from perception.timebase import seconds
 from perception.workers import Resolve
+from policy.veiled import NAME as READER
 from policy.veiled import load as load_veiled
 
 _GOALS: Final = tuple(reversed(HELD))
@@ -36,6 +37,7 @@ _GOALS: Final = tuple(reversed(HELD))
 _HEARS: Final = "compact"
 """The policy that takes in sound itself, and can do without."""
 
+_EACH: Final = "all that nothing was set on"
 _ALONE: Final = "patterns alone"
 _DOWN: Final = "no policy"
 
@@ -100,7 +102,7 @@ def _shares(items: Sequence[Item], given: Given) -> list[_Share]:
 
 def _share(items: Sequence[tuple[int, Item]], config: Config, resolve: Resolve) -> _Share:
     """Say some items to all rows; the place of an item tells whether it is typed."""
-    reader = Once(load_veiled(resolve("minilm")))
+    reader = Once(load_veiled(resolve(READER)))
     rows: dict[str, list[_Tried]] = {}
     took: dict[str, list[float]] = {}
     for label in _labels(config.policy.use):
@@ -143,8 +145,8 @@ def _mind(label: str, config: Config, resolve: Resolve) -> Thinker:
 
 
 def _figures(tried: Sequence[_Tried], took: Sequence[float], *, promised: bool) -> Iterator[Figure]:
-    for part in (*_GOALS, "tuning"):
-        goal = promised and part in _GOALS
+    for part in (_EACH, *_GOALS, "tuning"):
+        goal = promised and part != "tuning"
         for level, least, words in (("explicit", 0.98, ">= 98 %"), ("implicit", 0.85, ">= 85 %")):
             hits = _hits(tried, part, level)
             yield share(f"{level} found, {part}", hits, words if goal else "", least=least if goal else None)
@@ -166,7 +168,8 @@ def _figures(tried: Sequence[_Tried], took: Sequence[float], *, promised: bool) 
 
 
 def _hits(tried: Iterable[_Tried], part: str, level: str, *, heavy: bool = False) -> list[bool]:
-    return [one.met.hit for one in tried if one.item.part == part and one.item.level == level and one.heavy == heavy]
+    parts = _GOALS if part == _EACH else (part,)
+    return [one.met.hit for one in tried if one.item.part in parts and one.item.level == level and one.heavy == heavy]
 
 
 def _misses(tried: Sequence[_Tried]) -> Iterator[str]:

