@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc import RTCPeerConnection
+from scipy.special import bdtr
+
+_TOO_RARE = 0.00135
+"""On one side of the binomial distribution: three standard deviations of a normal one."""
 
 
 class Unproven(RuntimeError):
@@ -69,14 +73,15 @@ class Network:
         """Return in words what was lost each way.
 
         Raises:
-            Unproven: it is further from ``share`` than three standard deviations, or next to nothing was sent.
+            Unproven: so few or so many are lost once in 740 times at ``share``, or next to nothing was sent.
         """
         # A stock listener sends back reports only, about one a second.
         for name, way, least in (("up", self.up, 20), ("down", self.down_link, 1)):
             n = way.passed + way.lost
             if n < least:
                 raise Unproven(f"only {n} packets went {name}: the caller is not there")
-            if abs(way.share - share) > 3 * (share * (1 - share) / n) ** 0.5 + 1e-9:
+            fewer = bdtr(way.lost - 1, n, share) if way.lost else 0.0
+            if min(bdtr(way.lost, n, share), 1 - fewer) < _TOO_RARE:
                 raise Unproven(f"{way.share:.1%} of {n} packets were lost {name}, not {share:.1%}")
         return f"lost up {self.up.share:.1%} of {self.up.passed + self.up.lost}, " + (
             f"down {self.down_link.share:.1%} of {self.down_link.passed + self.down_link.lost} packets"

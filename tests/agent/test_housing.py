@@ -250,11 +250,11 @@ def test_it_dies_with_its_parent(number: signal.Signals) -> None:
 
 
 _PARENT = """
-import faulthandler, threading
+import faulthandler, os, threading
 faulthandler.dump_traceback_later(60, exit=True)  # where it hangs is told, and the test does not wait for ever
 from tests.agent.test_housing import settle
 house, _ = settle({})
-print("process", house.pid, flush=True)
+os.write(1, f"\\nprocess {house.pid}\\n".encode())  # at once, and not into the middle of a line that is logged
 threading.Event().wait()
 """
 
