@@ -112,7 +112,7 @@ def test_missing_and_unknown_models_are_failures(tmp_path: Path) -> None:
 def test_the_default_models_are_there() -> None:
     (finding,) = found("models", needed=None)
     assert finding.state == "ok"
-    assert "11 verified" in finding.what
+    assert "12 verified" in finding.what
 
 
 def minds(*chain: Use, store: Store | None = None) -> list[tuple[str, str, str]]:
