@@ -90,10 +90,14 @@ def make_reader(base: Path, updates: Path, into: Path) -> None:
         OSError: a file cannot be read or written.
         ValueError: the base is of another kind or shape.
     """
+    from safetensors.numpy import load_file
+
     config = json.loads((base / "config.json").read_bytes())
     if config.get("model_type") != "mpnet" or config.get("hidden_act") != "gelu":
         raise ValueError(f"{base}: expected an mpnet model with gelu, found {config.get('model_type')}")
-    tensors, taught = (_read(path) for path in (base / "model.safetensors", updates))
+    tensors, taught = (load_file(path) for path in (base / "model.safetensors", updates))
+    about = _json(_ABOUT | {"layer_norm_epsilon": config["layer_norm_eps"]})
+    vocabulary = _json(_tokens(json.loads((base / "tokenizer.json").read_bytes()), config["vocab_size"]))
     for member in sorted({name.partition(".")[0] for name in taught}):
         learnt = {
             name.removeprefix(f"{member}."): value for name, value in taught.items() if name.startswith(f"{member}.")
@@ -106,9 +110,8 @@ def make_reader(base: Path, updates: Path, into: Path) -> None:
         (into / member).mkdir()
         _write_model(into / member / "model.bin", variables)
         (into / member / HEAD).write_bytes(head.tobytes())
-        (into / member / "config.json").write_bytes(_json(_ABOUT | {"layer_norm_epsilon": config["layer_norm_eps"]}))
-        vocabulary = _tokens(json.loads((base / "tokenizer.json").read_bytes()), config["vocab_size"])
-        (into / member / "vocabulary.json").write_bytes(_json(vocabulary))
+        (into / member / "config.json").write_bytes(about)
+        (into / member / "vocabulary.json").write_bytes(vocabulary)
     shutil.copyfile(base / "tokenizer.json", into / "tokenizer.json")
     shutil.copyfile(base / "README.md", into / "README.md")  # the base's card, with its licence
 
@@ -130,25 +133,19 @@ def _encoder(tensors: Mapping[str, Array], learnt: Mapping[str, Array], config: 
     for number in range(config["num_hidden_layers"]):
         layer, prefix = f"layer_{number}", f"encoder.layer.{number}."
         attention = f"{layer}/self_attention"
-
-        def updated(*places: str, n: int = number) -> tuple[Array, Array]:
-            weights = [_updated(tensors, learnt, n, place) for place in places]
-            biases = [tensors[f"encoder.layer.{n}.{place}.bias"] for place in places]
-            return np.concatenate(weights), np.concatenate(biases)
-
         for name, places in (
             (f"{attention}/linear_0", ("attention.attn.q", "attention.attn.k", "attention.attn.v")),
             (f"{attention}/linear_1", ("attention.attn.o",)),
             (f"{layer}/ffn/linear_0", ("intermediate.dense",)),
             (f"{layer}/ffn/linear_1", ("output.dense",)),
         ):
-            weight, bias = updated(*places)
-            found |= _rows(name, weight) | {f"{name}/bias": bias}
+            found |= _rows(name, np.concatenate([_updated(tensors, learnt, number, place) for place in places]))
+            found[f"{name}/bias"] = np.concatenate([tensors[f"{prefix}{place}.bias"] for place in places])
         found[f"{attention}/relative_attention_bias"] = tensors["encoder.relative_attention_bias.weight"]
         found[f"{attention}/relative_attention_max_distance"] = np.asarray(_FARTHEST, np.int32)
         found |= _norm(f"{attention}/layer_norm", tensors, f"{prefix}attention.LayerNorm")
         found |= _norm(f"{layer}/ffn/layer_norm", tensors, f"{prefix}output.LayerNorm")
-    return {f"encoder/{name}": np.asarray(value) for name, value in found.items()}
+    return {f"encoder/{name}": value for name, value in found.items()}
 
 
 def _updated(tensors: Mapping[str, Array], learnt: Mapping[str, Array], number: int, place: str) -> Array:
@@ -173,12 +170,6 @@ def _rows(name: str, weight: Array) -> Variables:
 
 def _norm(name: str, tensors: Mapping[str, Array], origin: str) -> Variables:
     return {f"{name}/gamma": tensors[f"{origin}.weight"], f"{name}/beta": tensors[f"{origin}.bias"]}
-
-
-def _read(path: Path) -> dict[str, Array]:
-    from safetensors.numpy import load_file
-
-    return dict(load_file(path))
 
 
 def _tokens(tokenizer: Mapping[str, Any], size: int) -> list[str]:

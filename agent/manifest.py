@@ -70,8 +70,8 @@ class Model:
     """One entry of the manifest.
 
     ``place`` is the file or folder inside the store; ``unpacked`` are the bytes of what its converter unpacks on the
-    way. A hub model has ``repository`` and ``revision`` and no
-    files: what it consists of is recorded when it is fetched.
+    way. A hub model has ``repository`` and ``revision`` and no files: what it consists of is recorded when it is
+    fetched.
     """
 
     name: str

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agent.manifest import MANIFEST, read_manifest
 from agent.models import sha256
 from policy.veiled import NAME
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def pin() -> Any:
-    spec = importlib.util.spec_from_file_location("pin_reader", ROOT / "tools" / "pin_reader.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.pin
+from tools.pin_reader import pin
 
 
 @pytest.fixture
@@ -35,7 +22,7 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_changes_what_was_made_and_nothing_else(pin: Any, made: Path, tmp_path: Path) -> None:
+def test_it_changes_what_was_made_and_nothing_else(made: Path, tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(pin(MANIFEST.read_text(encoding="utf-8"), made), encoding="utf-8")
     old, new = read_manifest().models, read_manifest(tmp_path / "models.toml").models
     assert {name for name in old if old[name] != new[name]} == {NAME}
@@ -44,7 +31,7 @@ def test_it_changes_what_was_made_and_nothing_else(pin: Any, made: Path, tmp_pat
         assert (file.size, file.sha256) == ((made / file.path).stat().st_size, sha256(made / file.path))
 
 
-def test_it_refuses_files_that_the_manifest_does_not_name(pin: Any, made: Path) -> None:
+def test_it_refuses_files_that_the_manifest_does_not_name(made: Path) -> None:
     text = MANIFEST.read_text(encoding="utf-8")
     (made / "more.bin").write_bytes(b"")
     with pytest.raises(SystemExit, match="has 10 files, and another number was made"):
