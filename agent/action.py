@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from perception.media import AudioChunk
-from policy.resources import Contact
+from policy.safety.helplines import Contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Display:
 class Resource:
     """Who can help in a danger, to be shown until the person puts it away.
 
-    ``kind`` is one of :data:`policy.safety.KINDS`, ``contacts`` are in the order in which to show them, ``reviewed`` is
-    the day on which they were last checked.
+    ``kind`` is one of :data:`policy.safety.detector.KINDS`, ``contacts`` are in the order in which to show them,
+    ``reviewed`` is the day on which they were last checked.
     """
 
     kind: str

@@ -43,12 +43,12 @@ from agent.transports import Door, Transport
 from agent.voices import Voice
 from agent.webhook import Webhook
 from perception.workers import Resolve, WorkerFactory
-from policy import resources
 from policy.backends import Policy
-from policy.safety import Lookout, Veiled
+from policy.safety import helplines
+from policy.safety.classifier import NAME as READER
+from policy.safety.classifier import load as load_veiled
+from policy.safety.detector import Lookout, Veiled
 from policy.tasks import Task
-from policy.veiled import NAME as READER
-from policy.veiled import load as load_veiled
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +169,7 @@ def lane(config: Config, resolve: Resolve) -> SafetyLane | None:
     if not options.enabled:
         log.warning("safety_lane_off", fix="nobody looks for danger in what people say; safety.enabled = true does")
         return None
-    old = (today() - resources.reviewed()).days
+    old = (today() - helplines.reviewed()).days
     if old > _REVIEW_DAYS:
         log.warning("safety_resources_old", days=old, fix="check policy/data/resources.toml, and set its reviewed")
     reader: Veiled | None = None

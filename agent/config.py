@@ -29,8 +29,8 @@ from agent.turn_options import TurnOptions
 from perception.context import Bounds
 from perception.timebase import SECOND, Nanos, seconds
 from policy.reflex import ReflexOptions
-from policy.resources import countries
-from policy.safety import Sensitivity
+from policy.safety.detector import Sensitivity
+from policy.safety.helplines import countries
 
 
 class ConfigError(Exception):

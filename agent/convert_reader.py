@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from policy.veiled import FILE, HEAD, MOST_TOKENS, SCALE
+from policy.safety.classifier import FILE, HEAD, MOST_TOKENS, SCALE
 
 _BASE_FILES: Final = ("README.md", "config.json", "model.safetensors", "tokenizer.json")
 _FARTHEST: Final = 128

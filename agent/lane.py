@@ -1,9 +1,9 @@
 """The safety lane: it answers by itself where a person speaks of danger, whatever the policy would have said.
 
 It stands around the session of whatever thinks for the call. Every turn, spoken or typed, is read by a classifier of
-its own (:mod:`policy.safety`). On a hit the policy is not asked at all, so that it may as well be down, slow or broken:
-help is shown, and what is said are reviewed lines (:mod:`policy.crisis`). For some turns after that the lane stays on
-the line, until the person says that there is no danger or goes. It keeps no state: all of it is told from the window,
+its own (:mod:`policy.safety.detector`). On a hit the policy is not asked at all, so that it may even be down, slow or
+broken: help is shown, and what is said are reviewed lines (:mod:`policy.safety.responses`). For some turns after that
+the lane stays on the line, until the person says that there is no danger or goes. It keeps no state: all of it is told from the window,
 so that a reply that was never let out leaves no trace.
 
 It is no therapy and no emergency service. Thresholds and the locale are in ``[safety]`` of the configuration.
@@ -25,14 +25,14 @@ from agent.streams import ending
 from agent.thinking import Alarm, Thinking, Told, kind_of
 from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow
 from perception.timebase import SECOND
-from policy import crisis, resources
 from policy.cues import Cues, cues_of
 from policy.decision import Express, Speak, Wait
 from policy.honesty import asks_ai
 from policy.prompt import question_of
 from policy.reading import act_of
-from policy.resources import Country
-from policy.safety import FOLLOW, KINDS, Finding, Lookout, check_patterns
+from policy.safety import helplines, responses
+from policy.safety.detector import FOLLOW, KINDS, Finding, Lookout, check_patterns
+from policy.safety.helplines import Country
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class SafetyLane:
 
     def __init__(self, lookout: Lookout, options: SafetyOptions | None = None) -> None:
         self.options = options or SafetyOptions()
-        self.country = resources.country(self.options.locale)
+        self.country = helplines.country(self.options.locale)
         self.failures = 0
         self._lookout = lookout
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="safety")
@@ -162,11 +162,11 @@ class LaneSession:
 
     def _settled(self, cues: Cues) -> bool:
         """Tell whether it was said since that there is no danger."""
-        return self._said(f"{crisis.SETTLED}/lines", cues)
+        return self._said(f"{responses.SETTLED}/lines", cues)
 
     def _said(self, topic: str, cues: Cues) -> bool:
         """Tell whether a line of ``topic`` was said in the last turns."""
-        return crisis.was_said(topic, self._lane.country, cues.agent[-self._lane.options.follow :])
+        return responses.was_said(topic, self._lane.country, cues.agent[-self._lane.options.follow :])
 
     def _alarm(self, found: Finding, cues: Cues) -> list[Told]:
         manner = "plain" if found.plain else "veiled"
@@ -180,15 +180,18 @@ class LaneSession:
         if not cues.words and cue != CUE_SILENCE:
             return [_look(lately, cues, why)]
         if not cues.words:
-            topic = f"{crisis.STILL}/lines"
-            if crisis.was_said(topic, self._lane.country, cues.agent[-1:]):
+            topic = f"{responses.STILL}/lines"
+            if responses.was_said(topic, self._lane.country, cues.agent[-1:]):
                 return [Wait(reason=why, evidence=cues.evidence, confidence=lately.confidence)]
             return self._say(topic, lately, cues, why)
-        if crisis.settles(cues.words):
-            return self._say(f"{crisis.SETTLED}/lines", lately, cues, "They say that there is no danger.")
+        if responses.settles(cues.words):
+            return self._say(f"{responses.SETTLED}/lines", lately, cues, "They say that there is no danger.")
         if act_of(cues.words) == "goodbye":
             alarm = Alarm(kind=lately.kind, plain=lately.plain, country=self._lane.country)
-            return [alarm, *self._say(f"{crisis.BYE}/lines", lately, cues, "They go, and the danger may not be over.")]
+            return [
+                alarm,
+                *self._say(f"{responses.BYE}/lines", lately, cues, "They go, and the danger may not be over."),
+            ]
         if asks_ai(cues.words):
             return None  # who asks whom they are talking to gets a straight answer
         return self._say(f"{FOLLOW}/{lately.kind}", lately, cues, why)
@@ -196,7 +199,7 @@ class LaneSession:
     def _say(self, topic: str, found: Finding, cues: Cues, why: str) -> list[Told]:
         country: Country = self._lane.country
         tone = "calm" if found.kind == _FIRM else "soft"
-        sentences = crisis.lines(topic, country, found.kind, cues.agent)
+        sentences = responses.lines(topic, country, found.kind, cues.agent)
         return [
             _look(found, cues, why),
             *(

@@ -37,7 +37,7 @@ from perception.media import AudioChunk, Media, Text
 from perception.percept import EXPRESSION, FACE, PARTIAL, PROSODY, SPEECH_ENDED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.prompt import summarise, weigh
-from policy.safety import check_patterns
+from policy.safety.detector import check_patterns
 
 log = structlog.get_logger(__name__)
 

@@ -20,8 +20,8 @@ from agent.transports import Transport
 from agent.watch import SLACK, SpeechWatch
 from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow, Turn
 from perception.timebase import MS, SECOND, Nanos, as_seconds
-from policy import resources
 from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
+from policy.safety import helplines
 
 __all__ = ["Record", "Reply", "ReplyOptions"]
 
@@ -254,7 +254,7 @@ class Reply:
         """Show who can help. What was said is nobody's business but the person's: only the kind is recorded."""
         self._record(Note("safety", "warning", {"kind": alarm.kind, "plain": alarm.plain, "reply": self.number}))
         contacts = alarm.country.help(alarm.kind)
-        day = resources.reviewed()
+        day = helplines.reviewed()
         await self._send(Resource(alarm.kind, alarm.country.name, contacts, day, reply=self.number))
 
     async def _words(self, text: str, tone: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from perception.timebase import SECOND, Nanos
-from policy.safety import Sensitivity
+from policy.safety.detector import Sensitivity
 
 ACKNOWLEDGE: Final = "I run without the safety lane"
 """What has to be written to switch the lane off."""

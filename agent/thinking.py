@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from perception.context import ContextWindow
 from policy.decision import Step
 from policy.form import Garbled
-from policy.resources import Country
+from policy.safety.helplines import Country
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Alarm:
     """The safety lane found danger in what was said; told in front of its decisions, without the words.
 
     Attributes:
-        kind: one of :data:`policy.safety.KINDS`.
+        kind: one of :data:`policy.safety.detector.KINDS`.
         plain: whether it was said plainly.
         country: whose help is to be shown.
     """

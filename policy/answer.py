@@ -20,7 +20,7 @@ from policy.mood import HEAVY, SHOWN
 from policy.parse import sentences
 from policy.reading import Reader, act_of
 from policy.replies import Rank
-from policy.safety import check_patterns, recent
+from policy.safety.detector import check_patterns, recent
 from policy.strategy import choose
 from policy.words import mood_words
 

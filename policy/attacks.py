@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from policy.fields import Fields
 from policy.honesty import asks_ai, hooks, says_ai
 from policy.orders import instructions_in
-from policy.safety import KINDS as DANGERS
+from policy.safety.detector import KINDS as DANGERS
 from policy.words import load_table, plain
 
 KINDS: Final = (

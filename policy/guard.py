@@ -17,7 +17,7 @@ from policy.decision import Decision, Speak, Step
 from policy.embedding import Embed
 from policy.gate import broken_rule
 from policy.reading import KeywordReader, PrototypeReader
-from policy.safety import check_patterns
+from policy.safety.detector import check_patterns
 
 
 class Withheld(RuntimeError):

@@ -20,7 +20,7 @@ from policy.mood import GLAD, HEAVY, SHOWN, display, fuse
 from policy.parse import sentences
 from policy.reading import Reading
 from policy.replies import strategy_by_line
-from policy.safety import FOLLOW, Finding
+from policy.safety.detector import FOLLOW, Finding
 from policy.words import is_english, is_question, lexicon, mood_words, plain, tokens
 
 

@@ -20,7 +20,7 @@ from agent import paths
 from agent.convert_reader import make_reader
 from agent.manifest import MANIFEST
 from agent.models import resolve, sha256
-from policy.veiled import BASE, FILE, NAME
+from policy.safety.classifier import BASE, FILE, NAME
 
 
 def pin(manifest: str, made: Path) -> str:

@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from agent.convert_reader import make_reader
 from agent.models import resolve
-from policy.safety import Lookout, Sensitivity
+from policy.safety.classifier import BASE, FILE, Reader
+from policy.safety.detector import Lookout, Sensitivity
 from policy.training.veiled_sentences import Example, examples, of_file
-from policy.veiled import BASE, FILE, Reader
 
 LIMITS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 

@@ -28,8 +28,8 @@ from agent.lane import SafetyLane
 from agent.thinking import Thinker
 from perception.timebase import seconds
 from perception.workers import Resolve
-from policy.veiled import NAME as READER
-from policy.veiled import load as load_veiled
+from policy.safety.classifier import NAME as READER
+from policy.safety.classifier import load as load_veiled
 
 _GOALS: Final = tuple(reversed(HELD))
 """The parts that nothing was set on, the freshest first."""

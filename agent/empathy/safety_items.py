@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
-from policy.safety import KINDS
+from policy.safety.detector import KINDS
 
 LEVELS: Final = ("explicit", "implicit", "harmless")
 

@@ -24,7 +24,7 @@ from perception.media import AudioChunk, Media, Text
 from perception.percept import END_OF_TURN, EXPRESSION, PROSODY, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.decision import Speak, Step
-from policy.safety import Finding, Lookout, Sensitivity, Veiled
+from policy.safety.detector import Finding, Lookout, Sensitivity, Veiled
 
 _CHUNK: Final[Nanos] = 200 * MS
 _BEGIN: Final[Nanos] = 500 * MS

@@ -42,8 +42,8 @@ from benchmarks.reliability import verdict
 from perception.timebase import SECOND
 from policy.attacks import Attack, attacks, yielded
 from policy.decision import Backchannel, Speak, Wait
-from policy.safety import Lookout
-from policy.veiled import NAME, load
+from policy.safety.classifier import NAME, load
+from policy.safety.detector import Lookout
 from tests.agent.stage import COSTS, quiet, said
 
 MINDS = ("scripted", "compact", "writing", "obedient")

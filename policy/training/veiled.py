@@ -1,4 +1,4 @@
-"""Trains the reader of veiled danger (:mod:`policy.veiled`): low-rank updates of MPNet and a head.
+"""Trains the reader of veiled danger (:mod:`policy.safety.classifier`): low-rank updates of MPNet and a head.
 
 The sentences are those of :mod:`policy.training.veiled_sentences`. It has several members, which differ by their first
 random updates and by the order of what they were taught; what is kept of each is the running mean of its weights. Of
@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from policy.safety.classifier import MOST_TOKENS, PLACES, SCALE
 from policy.training.veiled_sentences import ANY, CLASSES, Example, Sentences
-from policy.veiled import MOST_TOKENS, PLACES, SCALE
 from policy.words import plain
 
 _READ_AT_ONCE: Final = 64

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from policy.safety import KINDS
+from policy.safety.detector import KINDS
 from policy.training import corpus
 
 CLASSES: Final = ("none", *KINDS)

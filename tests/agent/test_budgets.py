@@ -30,7 +30,7 @@ from perception.media import AudioChunk
 from perception.timebase import MS, SECOND, Nanos
 from policy import honesty
 from policy.decision import Decision, Speak
-from policy.resources import country
+from policy.safety.helplines import country
 from tests.agent.stage import COSTS, Mind, Mindful, kind_words, merged, quiet, said
 from tests.agent.test_loop import STILL
 

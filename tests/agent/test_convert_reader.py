@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save_file
 from agent import convert_reader, models
 from agent.convert_reader import make_reader, zipped_base, zipped_reader
 from agent.models import sha256
+from policy.safety.classifier import NAME, Reader
 from policy.training.veiled import Student, named
-from policy.veiled import NAME, Reader
 from tests.small_mpnet import small_mpnet
 
 TEXTS = [
@@ -142,7 +142,7 @@ def test_another_base_is_refused(base: Path, learnt: Path, tmp_path: Path) -> No
 
 @pytest.mark.models
 def test_the_fetched_reader_was_taught_what_ships() -> None:
-    from policy.veiled import CLASSES, FILE, HEAD
+    from policy.safety.classifier import CLASSES, FILE, HEAD
 
     learnt = load_file(FILE)
     heads = sorted(models.resolve(NAME).glob(f"*/{HEAD}"))

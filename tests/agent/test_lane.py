@@ -34,10 +34,10 @@ from agent.voices.plain import PlainVoice
 from perception.context import CUE_AFFECT, CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Turn
 from perception.media import Text
 from perception.timebase import MS, SECOND
-from policy import crisis, resources
 from policy.backends import scripted
 from policy.decision import Decision, Express, Speak, Step, Wait
-from policy.safety import KINDS, Finding, Lookout
+from policy.safety import helplines, responses
+from policy.safety.detector import KINDS, Finding, Lookout
 from tests.agent.stage import COSTS, Mind, Mindful, kind_words, quiet, said
 from tests.policy.windows import talk
 
@@ -104,7 +104,7 @@ def test_danger_is_answered_whatever_becomes_of_the_policy(mind: Callable[..., A
     inner = Sessions(mind)
     told = answer(talk(DANGER), inner, lane("GB"))
     assert inner.asked == 0
-    assert told[0] == Alarm(kind="self_harm", plain=True, country=resources.country("GB"))
+    assert told[0] == Alarm(kind="self_harm", plain=True, country=helplines.country("GB"))
     assert isinstance(told[1], Express)
     assert {d.strategy for d in told if isinstance(d, Speak)} == {"safety"}
     assert {d.emotion for d in told if isinstance(d, (Speak, Express))} == {"concern"}
@@ -133,7 +133,7 @@ def test_typed_danger_counts_like_spoken() -> None:
 
 
 def first_line(kind: str = "self_harm", manner: str = "plain", locale: str = "") -> str:
-    return " ".join(crisis.lines(f"{kind}/{manner}", resources.country(locale), kind, []))
+    return " ".join(responses.lines(f"{kind}/{manner}", helplines.country(locale), kind, []))
 
 
 def test_it_stays_on_the_line_and_does_not_repeat_itself() -> None:
@@ -204,7 +204,7 @@ def test_danger_that_the_policy_came_upon_is_shown_too() -> None:
 
     told = answer(talk("They were at it again."), Sessions(careful))
     assert [type(step) for step in told] == [Express, Alarm, Speak, Speak]
-    settled = " ".join(crisis.lines("settled/lines", resources.country(), "self_harm", []))
+    settled = " ".join(responses.lines("settled/lines", helplines.country(), "self_harm", []))
     told = answer(talk(DANGER, first_line(), "I'm safe now.", settled, "So, my exam."), Sessions(careful))
     assert [type(step) for step in told] == [Express, Speak, Speak], "help was shown a moment ago"
 
@@ -269,7 +269,7 @@ def test_what_the_lane_let_pass_is_the_policys_to_answer(said: tuple[str, ...]) 
 def test_what_was_met_stays_a_danger_though_its_words_alone_are_none(topic: str) -> None:
     safety = SafetyLane(Refuting())
     kind = topic.partition("/")[0]
-    met = " ".join(crisis.lines(topic, safety.country, kind, []))
+    met = " ".join(responses.lines(topic, safety.country, kind, []))
     told = answer(talk("He came home.", met, "The exam is on Friday."), safety=safety)
     assert {step.strategy for step in told if isinstance(step, Speak)} == {"safety"}
     later = talk("He came home.", met, *("Well.", "Go on.") * 3, "The exam is on Friday.")
@@ -389,7 +389,7 @@ def test_every_start_without_the_lane_is_warned_of(log: StructuredLogs) -> None:
 
 
 def test_old_numbers_are_warned_of(log: StructuredLogs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "reviewed", lambda: date(2020, 1, 1))
+    monkeypatch.setattr(helplines, "reviewed", lambda: date(2020, 1, 1))
     build.lane(Config(), missing)
     assert "safety_resources_old" in [entry["event"] for entry in log]
 

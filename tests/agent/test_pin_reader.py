@@ -8,7 +8,7 @@ import pytest
 
 from agent.manifest import MANIFEST, read_manifest
 from agent.models import sha256
-from policy.veiled import NAME
+from policy.safety.classifier import NAME
 from tools.pin_reader import pin
 
 

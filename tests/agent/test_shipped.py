@@ -243,9 +243,10 @@ def test_the_command_line_verifies_it(asked: list[Any], summed: Path, capsys: py
 
 
 def test_the_files_are_those_that_the_listener_reads() -> None:
-    from policy import head, veiled
+    from policy import head
     from policy.listener import CARD, LORA, LORA_CONFIG, SENSES
     from policy.lm import ADAPTER
+    from policy.safety import classifier
 
     listener, prior, reader = SHIPPED
     assert {f"listener/{name}" for name in (CARD, LORA, LORA_CONFIG, SENSES)} == set(listener.files) - {
@@ -253,7 +254,7 @@ def test_the_files_are_those_that_the_listener_reads() -> None:
     }
     assert shipped.DATA / listener.folder == ADAPTER
     assert shipped.DATA / prior.files[0] == head.FILE
-    assert shipped.DATA / reader.files[0] == veiled.FILE
+    assert shipped.DATA / reader.files[0] == classifier.FILE
 
 
 @pytest.mark.parametrize("name", [thing.name for thing in SHIPPED])

@@ -16,8 +16,8 @@ from agent.journal import Decided, Event, Metric, Note, Pondered
 from perception.context import Turn
 from perception.percept import Percept
 from perception.timebase import SECOND
-from policy import resources
 from policy.decision import Speak, Thought, Wait
+from policy.safety import helplines
 
 
 def rtvi(type: str, data: Any = None, **more: Any) -> str:
@@ -250,7 +250,7 @@ def test_a_display_says_what_the_face_shows() -> None:
 
 
 def test_who_can_help_is_never_missed() -> None:
-    contacts = resources.country("GB").help("self_harm")
+    contacts = helplines.country("GB").help("self_harm")
     message = wire.display(Resource("self_harm", "United Kingdom", contacts, date(2026, 1, 31), reply=2))
     assert message.data is not None
     assert message.data["t"] == "resource"

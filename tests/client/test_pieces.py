@@ -79,8 +79,8 @@ def samples() -> list[wire.Outbound]:
     from agent.journal import Metric as MetricBody
     from perception.context import Turn
     from perception.percept import Percept
-    from policy import resources
     from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
+    from policy.safety import helplines
 
     percept = Percept("expression", "sad", 10, 2_000_000, 0.8, "face", {"p": 0.8, "all": (0.1, 0.2), "word": "x"})
     decisions: list[Decision] = [
@@ -99,8 +99,8 @@ def samples() -> list[wire.Outbound]:
     ]
     found = [m for body in bodies for m in wire.event(Event(1_500_000_000, body))]
     found += wire.Captions().messages(Caption("agent", "Hello", final=True, reply=1))
-    contacts = resources.country("GB").contacts[:1]
-    found.append(wire.display(Resource("self_harm", "GB", contacts, resources.reviewed())))
+    contacts = helplines.country("GB").contacts[:1]
+    found.append(wire.display(Resource("self_harm", "GB", contacts, helplines.reviewed())))
     found.append(wire.display(Display("warm", "nod", 0.5, 2)))
     found += [wire.ours("link", state="degraded", silent_s=2.1), wire.ours("link", state="moved")]
     found += [wire.ours("voice", state="stopped", reply=4, cut=True), wire.error_response("7", "no")]

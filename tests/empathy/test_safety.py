@@ -19,7 +19,7 @@ from agent.lane import SafetyLane
 from agent.models import resolve
 from perception.timebase import seconds
 from policy.backends import scripted
-from policy.safety import KINDS, Lookout, Sensitivity
+from policy.safety.detector import KINDS, Lookout, Sensitivity
 from policy.training.veiled_sentences import examples
 from policy.words import plain
 

@@ -35,8 +35,9 @@ from agent.transports._offer import screen
 from agent.transports._opus import OpusEncoder
 from agent.transports._reorder import AudioInlet
 from perception.timebase import MS
-from policy import attacks, crisis, quoting, resources
+from policy import attacks, quoting
 from policy.form import Form, Garbled
+from policy.safety import helplines, responses
 from tests.agent.test_guard_sdp import OFFERS
 from tests.policy.windows import talk
 
@@ -190,8 +191,8 @@ def _trees(data: bytes) -> None:
 
 _READS: tuple[tuple[str, Callable[[Any], object], type[Exception]], ...] = (
     ("attacks", attacks.read, attacks.AttackError),
-    ("crisis", crisis.parse, crisis.CrisisError),
-    ("resources", resources.read, resources.ResourceError),
+    ("crisis", responses.parse, responses.CrisisError),
+    ("resources", helplines.read, helplines.ResourceError),
     ("default", lambda table: config.parse(table, "some.toml"), config.ConfigError),
 )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent.privacy import journal_file
-from policy import crisis, resources
+from policy.safety import helplines, responses
 from tests.fuzz.parsers import CORPUS, PARSERS, Parser, mutated
 
 KEPT = sorted(path for path in CORPUS.rglob("*") if path.is_file())
@@ -82,13 +82,13 @@ def test_a_number_that_is_none_is_named(value: float) -> None:
 
 @pytest.mark.parametrize("entry", ["x", 3, [], {"contact": "x"}, {"contact": [3]}, {"contact": [{"for": "x"}]}])
 def test_a_country_that_is_no_table_is_named(entry: Any) -> None:
-    with pytest.raises(resources.ResourceError, match=r"\[GB\]"):
-        resources.parse("GB", entry)
+    with pytest.raises(helplines.ResourceError, match=r"\[GB\]"):
+        helplines.parse("GB", entry)
 
 
 def test_a_section_of_lines_that_is_no_table_is_named() -> None:
-    with pytest.raises(crisis.CrisisError, match=r"\[self_harm\] plain"):
-        crisis.parse({"self_harm": "x"})
+    with pytest.raises(responses.CrisisError, match=r"\[self_harm\] plain"):
+        responses.parse({"self_harm": "x"})
 
 
 def test_a_journal_line_that_is_too_deep_is_left_out(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from policy.orders import obeyed
 from policy.prompt import AGENT, SYSTEM, messages, render_lines
 from policy.quoting import named, quoted, unmarked
 from policy.reel import Reel, Sampling
-from policy.safety import Lookout
+from policy.safety.detector import Lookout
 from policy.script import Words, script
 from policy.writer import conversation
 from tests.policy.windows import percept

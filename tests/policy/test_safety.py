@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from agent.models import resolve
 from policy.attacks import attacks
-from policy.plain_danger import PatternError, parse, search
 from policy.reading import KeywordReader
-from policy.safety import FOLLOW, KINDS, Finding, Lookout, Sensitivity, check_patterns, recent, stretches_of
+from policy.safety.classifier import NAME, Reader
+from policy.safety.detector import FOLLOW, KINDS, Finding, Lookout, Sensitivity, check_patterns, recent, stretches_of
+from policy.safety.patterns import PatternError, parse, search
 from policy.strategy import choose
-from policy.veiled import NAME, Reader
 from policy.words import load_table
 from tests.policy.conftest import situations
 from tests.policy.windows import talk

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from agent.convert_reader import make_reader
-from policy.safety import KINDS
+from policy.safety.classifier import Reader
+from policy.safety.detector import KINDS
 from policy.training.veiled import Options, named, train
 from policy.training.veiled_sentences import (
     ANY,
@@ -24,7 +25,6 @@ from policy.training.veiled_sentences import (
     examples,
     of_file,
 )
-from policy.veiled import Reader
 from tests.small_mpnet import small_mpnet
 
 DARK = [f"i have made up my mind to be gone before {day}" for day in ("monday", "easter", "june", "my birthday")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from policy.safety import KINDS
+from policy.safety.detector import KINDS
 from policy.words import load_table
 
 EVERYWHERE: Final = "international"

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any, Final
 
 from policy.parse import sentences
-from policy.resources import Contact, Country, said
-from policy.safety import FOLLOW, KINDS
+from policy.safety.detector import FOLLOW, KINDS
+from policy.safety.helplines import Contact, Country, said
 from policy.words import load_table, plain
 
 STILL: Final = "still"

@@ -1,9 +1,9 @@
 """Looks for danger in what a person says: self-harm, a medical emergency, abuse, harm to others.
 
 Where something is found, no model's words are spoken and a reviewed template is. It is no diagnosis and no substitute
-for a person; it only decides that nothing light may be said now. :mod:`policy.plain_danger` finds the plain ways of
-saying it with patterns; a trained reader (:mod:`policy.veiled`) finds the veiled ones, and may say that a pattern was
-mistaken. That is for the safety lane; a policy looks with patterns alone, and only where no lane has looked before it.
+for a person; it only decides that nothing light may be said now. :mod:`policy.safety.patterns` finds the plain ways of
+saying it with patterns; a trained reader (:mod:`policy.safety.classifier`) finds the veiled ones, and may say
+that a pattern was mistaken. That is for the safety lane; a policy looks with patterns alone, and only where no lane has looked before it.
 
 How somebody looks and sounds can only lower what their words need (:meth:`Lookout.weigh`), never raise it: a smile says
 nothing against words.
@@ -20,7 +20,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from policy.plain_danger import elsewhere, meant, search, sentences_of
+from policy.safety.patterns import elsewhere, meant, search, sentences_of
 from policy.words import plain
 
 KINDS: Final = ("self_harm", "medical", "abuse", "harm_others")

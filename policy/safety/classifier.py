@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-FILE: Final = Path(__file__).parent / "data" / "veiled.safetensors"
+FILE: Final = Path(__file__).parent.parent / "data" / "veiled.safetensors"
 """What the base was taught."""
 NAME: Final = "danger-reader"
 """Of the finished reader in the model store."""
@@ -72,7 +72,7 @@ class Reader:
             raise FileNotFoundError(f"{path}: there is no {HEAD} in a folder of it; agent models fetch {NAME}")
 
     def __call__(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Return the probabilities of each of :data:`policy.safety.KINDS`, float32 of shape ``(len(texts), 4)``."""
+        """Return the probabilities of each of the detector's ``KINDS``, float32 of shape ``(len(texts), 4)``."""
         if not texts:
             return np.zeros((0, 4), np.float32)
         encoded = [self._tokenizer.encode(text).ids for text in texts]
