@@ -3,8 +3,8 @@
 It stands around the session of whatever thinks for the call. Every turn, spoken or typed, is read by a classifier of
 its own (:mod:`policy.safety.detector`). On a hit the policy is not asked at all, so that it may even be down, slow or
 broken: help is shown, and what is said are reviewed lines (:mod:`policy.safety.responses`). For some turns after that
-the lane stays on the line, until the person says that there is no danger or goes. It keeps no state: all of it is told from the window,
-so that a reply that was never let out leaves no trace.
+the lane stays on the line, until the person says that there is no danger or goes. It keeps no state: all of it is told
+from the window, so that a reply that was never let out leaves no trace.
 
 It is no therapy and no emergency service. Thresholds and the locale are in ``[safety]`` of the configuration.
 """

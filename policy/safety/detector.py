@@ -3,7 +3,8 @@
 Where something is found, no model's words are spoken and a reviewed template is. It is no diagnosis and no substitute
 for a person; it only decides that nothing light may be said now. :mod:`policy.safety.patterns` finds the plain ways of
 saying it with patterns; a trained reader (:mod:`policy.safety.classifier`) finds the veiled ones, and may say
-that a pattern was mistaken. That is for the safety lane; a policy looks with patterns alone, and only where no lane has looked before it.
+that a pattern was mistaken. That is for the safety lane; a policy looks with patterns alone, and only where no lane
+has looked before it.
 
 How somebody looks and sounds can only lower what their words need (:meth:`Lookout.weigh`), never raise it: a smile says
 nothing against words.
