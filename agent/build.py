@@ -46,8 +46,8 @@ from perception.workers import Resolve, WorkerFactory
 from policy.backends import Policy
 from policy.safety import helplines
 from policy.safety.classifier import NAME as READER
-from policy.safety.classifier import load as load_veiled
-from policy.safety.detector import Lookout, Veiled
+from policy.safety.classifier import load as load_classifier
+from policy.safety.detector import Classifier, Lookout
 from policy.tasks import Task
 
 log = structlog.get_logger(__name__)
@@ -172,12 +172,17 @@ def lane(config: Config, resolve: Resolve) -> SafetyLane | None:
     old = (today() - helplines.reviewed()).days
     if old > _REVIEW_DAYS:
         log.warning("safety_resources_old", days=old, fix="check policy/data/resources.toml, and set its reviewed")
-    reader: Veiled | None = None
+    return SafetyLane(lookout(config, resolve), options)
+
+
+def lookout(config: Config, resolve: Resolve) -> Lookout:
+    """Load what detects danger; patterns alone, which is logged, where the classifier cannot be loaded."""
+    classifier: Classifier | None = None
     try:
-        reader = load_veiled(resolve(READER))
+        classifier = load_classifier(resolve(READER))
     except Exception as error:
         log.error("safety_classifier_missing", error=str(error), fix="agent models fetch; patterns alone until then")
-    return SafetyLane(Lookout(veiled=reader, sensitivity=options.sensitivity), options)
+    return Lookout(classifier=classifier, sensitivity=config.safety.sensitivity)
 
 
 _REVIEW_DAYS = 365

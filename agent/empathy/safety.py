@@ -29,7 +29,7 @@ from agent.thinking import Thinker
 from perception.timebase import seconds
 from perception.workers import Resolve
 from policy.safety.classifier import NAME as READER
-from policy.safety.classifier import load as load_veiled
+from policy.safety.classifier import load as load_classifier
 
 _GOALS: Final = tuple(reversed(HELD))
 """The parts that nothing was set on, the freshest first."""
@@ -102,7 +102,7 @@ def _shares(items: Sequence[Item], given: Given) -> list[_Share]:
 
 def _share(items: Sequence[tuple[int, Item]], config: Config, resolve: Resolve) -> _Share:
     """Say some items to all rows; the place of an item tells whether it is typed."""
-    reader = Once(load_veiled(resolve(READER)))
+    reader = Once(load_classifier(resolve(READER)))
     rows: dict[str, list[_Tried]] = {}
     took: dict[str, list[float]] = {}
     for label in _labels(config.policy.use):

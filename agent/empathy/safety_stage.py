@@ -24,7 +24,7 @@ from perception.media import AudioChunk, Media, Text
 from perception.percept import END_OF_TURN, EXPRESSION, PROSODY, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
 from policy.decision import Speak, Step
-from policy.safety.detector import Finding, Lookout, Sensitivity, Veiled
+from policy.safety.detector import Classifier, Look, Lookout, Sensitivity
 
 _CHUNK: Final[Nanos] = 200 * MS
 _BEGIN: Final[Nanos] = 500 * MS
@@ -105,35 +105,36 @@ def play(
 
 
 class Once:
-    """A reader that reads each text once, and remembers it for all rows of a measure."""
+    """A classifier that reads each window once, and remembers it for all rows of a measure."""
 
-    def __init__(self, reader: Veiled) -> None:
-        self._reader = reader
-        self._known: dict[str, NDArray[np.float32]] = {}
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self._known: dict[tuple[str, ...], NDArray[np.float32]] = {}
         self.reads = 0
 
-    def __call__(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+    def __call__(self, windows: Sequence[Sequence[str]], /) -> NDArray[np.float32]:
         """Read what was not read yet; ``reads`` counts how often that was needed."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
+        keys = [tuple(window) for window in windows]
+        fresh = [key for key in dict.fromkeys(keys) if key not in self._known]
         if fresh:
             self.reads += 1
-            self._known.update(zip(fresh, self._reader(fresh), strict=True))
-        return np.stack([self._known[text] for text in texts]) if texts else self._reader(texts)
+            self._known.update(zip(fresh, self._classifier(fresh), strict=True))
+        return np.stack([self._known[key] for key in keys]) if keys else self._classifier(windows)
 
 
 class Timed(Lookout):
     """A look-out that keeps how long each look took, in seconds: where there is a reader, each that made it read."""
 
     def __init__(self, reader: Once | None, sensitivity: Sensitivity) -> None:
-        super().__init__(veiled=reader, sensitivity=sensitivity)
+        super().__init__(classifier=reader, sensitivity=sensitivity)
         self._once = reader
         self.took: list[float] = []
 
-    def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
+    def look(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Look:
         """Look, and take the time."""
         reads = 0 if self._once is None else self._once.reads
         clock = SystemClock()
-        found = super().weigh(words, before, distress)
+        found = super().look(words, before, distress)
         if self._once is None or self._once.reads > reads:
             self.took.append(clock.now() / SECOND)
         return found

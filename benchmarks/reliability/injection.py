@@ -152,7 +152,7 @@ def main() -> int:
     found: list[Outcome] = []
     with minds("scripted" if options.config else options.mind) as ready:
         own = configured(options.config) if options.config else None
-        lane = SafetyLane(Lookout(veiled=load(resolve(NAME))), SafetyOptions(locale="GB"))
+        lane = SafetyLane(Lookout(classifier=load(resolve(NAME))), SafetyOptions(locale="GB"))
         for attack in attacks():
             found.append(hold(attack, own or ready(attack), lane))
             if options.show or found[-1].faults:

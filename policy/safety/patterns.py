@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -19,10 +20,25 @@ class PatternError(ValueError):
     """The file breaks its schema; the message names file, entry and field."""
 
 
-def search(words: str) -> str | None:
-    """Return the kind of the gravest danger that ``words`` speak of plainly, or ``None``."""
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A danger that is said plainly.
+
+    Attributes:
+        kind: of the danger.
+        clause: the words that say it.
+        language: two letters.
+    """
+
+    kind: str
+    clause: str
+    language: str = "en"
+
+
+def search(words: str) -> Match | None:
+    """Return the gravest danger that ``words`` speak of plainly, or ``None``."""
     found = {kind for sentence in sentences_of(words) for kind in _kinds(sentence)}
-    return next((kind for kind in _ORDER if kind in found), None)
+    return next((Match(kind, words) for kind in _ORDER if kind in found), None)
 
 
 def sentences_of(words: str) -> list[str]:

@@ -113,7 +113,7 @@ def test_patterns_take_no_time_however_long_the_words_are() -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> Lookout:
-    return Lookout(veiled=Reader(resolve(NAME)))
+    return Lookout(classifier=Reader(resolve(NAME)))
 
 
 class Told:
@@ -134,7 +134,7 @@ class Told:
 
 def weigh(words: str, before: Sequence[str] = (), distress: float = 0.0, **more: float) -> Finding | None:
     sensitivity = Sensitivity(**({"veiled": 0.5, "hint": 0.2} | more))
-    return Lookout(veiled=Told(), sensitivity=sensitivity).weigh(words, before, distress)
+    return Lookout(classifier=Told(), sensitivity=sensitivity).weigh(words, before, distress)
 
 
 def test_what_is_probable_enough_counts() -> None:
@@ -146,7 +146,7 @@ def test_what_is_probable_enough_counts() -> None:
 
 
 def test_the_risk_of_words_is_told_by_itself() -> None:
-    lookout = Lookout(veiled=Told())
+    lookout = Lookout(classifier=Told())
     assert lookout.risk("it was 0.4 of abuse") == pytest.approx(0.4)
     assert lookout.risk("it was 0.4 of abuse in the film") < 0.4
     assert lookout.risk("0.4") == Lookout().risk("it was 0.4 of abuse") == 0.0
@@ -210,7 +210,7 @@ def test_a_pattern_is_not_refuted_where_more_speaks_for_it() -> None:
 
 def test_what_was_read_once_is_not_read_again() -> None:
     reader = Told()
-    lookout = Lookout(veiled=reader)
+    lookout = Lookout(classifier=reader)
     for _ in range(3):
         lookout.weigh("it was 0.2 of abuse", ["a word of before"])
     assert sorted(reader.read) == ["a word of before", "it was 0.2 of abuse"]
@@ -218,7 +218,7 @@ def test_what_was_read_once_is_not_read_again() -> None:
 
 def test_a_long_turn_is_read_while_it_is_said() -> None:
     reader = Told()
-    lookout = Lookout(veiled=reader)
+    lookout = Lookout(classifier=reader)
     said = [f"that was number {n} of the things that happened." for n in range(8)]
     lookout.read_ahead(" ".join(said))
     ahead = len(reader.read)
@@ -273,7 +273,7 @@ def test_everyday_trouble_hardly_ever_raises_an_alarm(trained: Lookout) -> None:
 
 def test_danger_in_the_middle_of_a_long_turn_is_found() -> None:
     told = "We went to the shop and bought bread. " * 20
-    assert Lookout(veiled=Told()).weigh(told + "And then I took all my pills. " + told) is not None
+    assert Lookout(classifier=Told()).weigh(told + "And then I took all my pills. " + told) is not None
 
 
 @pytest.mark.models

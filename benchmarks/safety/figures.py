@@ -1,0 +1,52 @@
+"""Shares with Wilson's interval and the goal that they have to reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How many of how many, and what is wanted.
+
+    Attributes:
+        name: what is counted.
+        hits: how many.
+        n: of how many.
+        least: share that is wanted at least.
+        most: share that is wanted at most.
+    """
+
+    name: str
+    hits: int
+    n: int
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Return hits over n; 0 where there is nothing."""
+        return self.hits / self.n if self.n else 0.0
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal is reached; ``None`` without one."""
+        if self.least is not None:
+            return self.n > 0 and self.share >= self.least
+        return None if self.most is None else self.n > 0 and self.share <= self.most
+
+    def __str__(self) -> str:
+        low, high = wilson(self.hits, self.n)
+        goal = f"at least {self.least:.1%}" if self.least is not None else f"at most {self.most:.1%}" if self.most else ""
+        verdict = {True: "reached", False: "MISSED", None: ""}[self.reached]
+        return f"{self.name:<46} {self.share:7.2%} [{low:.2%}-{high:.2%}] {self.hits} of {self.n}  {goal:<14} {verdict}"
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, 1927)."""
+    if not n:
+        return 0.0, 1.0
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
