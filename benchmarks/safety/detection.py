@@ -43,7 +43,9 @@ def measure(tables: Mapping[str, Mapping[str, Any]], more: Sequence[str] = ()) -
     figures += [Figure(f"... {kind}", sum(hits), len(hits)) for kind, hits in sorted(by_kind.items())]
     ended = [any(look["level"] != "none" for look in looks[entry["id"]]) for entry in hints]
     figures.append(Figure("hints, by the end of the conversation", sum(ended), len(ended), least=0.85))
-    misses += [f"no hint {e['kind']:<12} {e['id']}: {e['turns'][-1]}" for e, hit in zip(hints, ended, strict=True) if not hit]
+    misses += [
+        f"no hint {e['kind']:<12} {e['id']}: {e['turns'][-1]}" for e, hit in zip(hints, ended, strict=True) if not hit
+    ]
     turns = [(entry, look) for entry in safe for look in looks[entry["id"]]]
     plain, asked = (sum(look["level"] == level for _, look in turns) for level in ("plain", "hint"))
     figures += [
