@@ -25,6 +25,8 @@ from agent.config import Config, ConfigError, Use
 from agent.farewell import HELP, LINE
 from agent.housing.estate import Estate
 from agent.housing.house import LoadFailed
+from agent.itself import Itself
+from agent.itself_config import facts_of
 from agent.journal import Sink
 from agent.lane import SafetyLane
 from agent.loop import Call
@@ -44,6 +46,7 @@ from agent.voices import Voice
 from agent.webhook import Webhook
 from perception.workers import Resolve, WorkerFactory
 from policy.backends import Policy
+from policy.embedding import Embed
 from policy.safety import helplines
 from policy.safety.classifier import NAME as READER
 from policy.safety.classifier import load as load_classifier
@@ -172,20 +175,42 @@ def lane(config: Config, resolve: Resolve) -> SafetyLane | None:
     old = (today() - helplines.reviewed()).days
     if old > _REVIEW_DAYS:
         log.warning("safety_resources_old", days=old, fix="check policy/data/resources.toml, and set its reviewed")
+    if not helplines.speaks_english(options.locale):
+        log.warning("safety_language", locale=options.locale, fix=helplines.ONLY_ENGLISH)
     return SafetyLane(lookout(config, resolve), options)
 
 
-def lookout(config: Config, resolve: Resolve) -> Lookout:
-    """Load what detects danger; patterns alone, which is logged, where the classifier cannot be loaded."""
+def lookout(config: Config, resolve: Resolve, missing: Callable[[Exception], None] | None = None) -> Lookout:
+    """Load what detects danger; patterns alone where the classifier cannot be loaded.
+
+    Args:
+        config: names the sensitivity.
+        resolve: gives the folder of the classifier.
+        missing: is told why the classifier cannot be loaded; that is logged if left out.
+    """
     classifier: Classifier | None = None
     try:
         classifier = load_classifier(resolve(READER))
     except Exception as error:
-        log.error("safety_classifier_missing", error=str(error), fix="agent models fetch; patterns alone until then")
+        if missing is not None:
+            missing(error)
+        else:
+            fix = "agent models fetch; patterns alone until then"
+            log.error("safety_classifier_missing", error=str(error), fix=fix)
     return Lookout(classifier=classifier, sensitivity=config.safety.sensitivity)
 
 
 _REVIEW_DAYS = 365
+
+
+def itself(config: Config, mind: Thinker, workers: Sequence[WorkerFactory]) -> Itself:
+    """Make what answers questions about the agent, with the sentence encoder of a mind that has one."""
+
+    def embed() -> Embed | None:
+        minds = mind.loaded() if isinstance(mind, Minds) else [mind]
+        return next((found for one in minds if (found := getattr(one, "embed", None)) is not None), None)
+
+    return Itself(facts_of(config), workers, embed)
 
 
 def webhook(config: Config) -> Webhook | None:
@@ -290,6 +315,8 @@ class Runtime:
         self.parts.voice.close()
         if self.parts.lane is not None:
             self.parts.lane.close()
+        if self.parts.itself is not None:
+            self.parts.itself.close()
         if self.webhook is not None:
             self.webhook.close()
         if self.tracing is not None:
@@ -318,7 +345,10 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         speaking = voice(config.voice, resolve)
         safety = lane(config, resolve)
         standby = Standby()
-        parts = Parts(_settled(estate), mind.result(), speaking, config.call, safety, standby)
+        ready = _settled(estate)
+        about = itself(config, mind.result(), ready)
+        loading.submit(about.warm)
+        parts = Parts(ready, mind.result(), speaking, config.call, safety, standby, about)
         loading.submit(asyncio.run, standby.warm(speaking, (*config.call.reply.lines, LINE, HELP))).result()
         made = Runtime(config, parts, ledger_of(config), webhook(config), estate, open_tracing(config))
         undo.pop_all()

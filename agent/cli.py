@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from agent import build, config, doctor, doors, logs, models, offload, shipped, token
+from agent import build, config, doctor, doors, logs, models, offload, safety_check, shipped, token
 from agent.bench import commands as bench
+from agent.chat import command as chat
 from agent.clock import Clock, SystemClock, VirtualClock
 from agent.journal import Event, Note, as_json
 from agent.media_file import MediaError, open_media
@@ -35,6 +36,7 @@ examples:
   agent serve                        the live call, on http://127.0.0.1:8080
   agent serve --port 9000            the same on another port
   agent talk                         a call with this machine's camera, microphone and speaker, without a browser
+  agent chat                         the same typed, in this terminal, without any device
   agent token --new-key rapport.key  make the key that lets others in; then, in the configuration,
                                      server.key_file = "rapport.key" and server.host = "0.0.0.0"
   agent token --url https://kiosk.example   a link that opens one call
@@ -46,6 +48,7 @@ examples:
   agent train sft --config T.toml    train the policy's model; grpo and eval likewise
   agent models fetch                 get the embedded models (once; offline afterwards)
   agent data list                    what is kept of calls; export, erase and expire likewise
+  agent safety check FILE            what the safety lane would make of each sentence of a file
   agent doctor                       check this machine and say what to do
 
 exit codes: 0 all went well; 1 something failed; 2 wrong usage or configuration; 3 models are missing or
@@ -117,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     talk.add(commands, _config_option, _talk)
+    chat.add(commands, _config_option)
 
     join = commands.add_parser("token", help="make the key of the server, and join tokens for its callers")
     _config_option(join)
@@ -142,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     view.add(commands)
     bench.add(commands)
     training.add(commands)
+    safety_check.add(commands, _config_option)
 
     store = commands.add_parser("models", help="the embedded models: list, fetch, verify")
     verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")

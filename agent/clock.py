@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from perception.timebase import SECOND, Nanos
@@ -72,9 +72,11 @@ class VirtualClock:
     Args:
         costs: time to charge per label of :meth:`working`; a label that is not in it costs nothing.
             ``None`` charges what the work really took.
+        start: date and time of day at its zero; noon of the day on which it is made if left out.
     """
 
-    def __init__(self, costs: Mapping[str, Nanos] | None = None) -> None:
+    def __init__(self, costs: Mapping[str, Nanos] | None = None, start: datetime | None = None) -> None:
+        self.start = start or datetime.now().astimezone().replace(hour=12, minute=0, second=0, microsecond=0)
         self._now: Nanos = 0
         self._costs = costs
         self._in_flight: dict[object, Nanos] = {}
@@ -150,6 +152,13 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None or not self._clock.jump(round(timeout * SECOND)):
             return super().select(None)
         return []
+
+
+def wall(clock: Clock) -> datetime:
+    """Return the date and the time of day where this machine is; in virtual time, those since the clock's start."""
+    if isinstance(clock, VirtualClock):
+        return clock.start + timedelta(microseconds=clock.now() // 1000)
+    return datetime.now().astimezone()
 
 
 def today() -> date:

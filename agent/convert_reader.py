@@ -2,8 +2,8 @@
 
 The base is MPNet: a transformer with learned places and, in each layer, one bias for how far apart two tokens are.
 CTranslate2 has no loader for it, but every part of it: a BERT with T5's bias and, in the room of BERT's token types,
-the table of places. The updates are added to the matrices that they belong to, and all matrices become eight-bit
-integers with one scale for each row.
+the table of places. Of its layers, the lower ones are kept, which were taught. The updates are added to the matrices
+that they belong to, and all matrices become eight-bit integers with one scale for each row.
 
 Sums are made element by element in double precision and in a fixed order, and the files are written field by field, so
 that every machine makes the same bytes.
@@ -130,7 +130,7 @@ def _encoder(tensors: Mapping[str, Array], learnt: Mapping[str, Array], config: 
     found |= _rows("embeddings_0", tensors["embeddings.word_embeddings.weight"])
     found["embeddings_1/weight"] = tensors["embeddings.position_embeddings.weight"][first : first + MOST_TOKENS]
     found |= _norm("layernorm_embedding", tensors, "embeddings.LayerNorm")
-    for number in range(config["num_hidden_layers"]):
+    for number in range(_taught(learnt)):
         layer, prefix = f"layer_{number}", f"encoder.layer.{number}."
         attention = f"{layer}/self_attention"
         for name, places in (
@@ -146,6 +146,11 @@ def _encoder(tensors: Mapping[str, Array], learnt: Mapping[str, Array], config: 
         found |= _norm(f"{attention}/layer_norm", tensors, f"{prefix}attention.LayerNorm")
         found |= _norm(f"{layer}/ffn/layer_norm", tensors, f"{prefix}output.LayerNorm")
     return {f"encoder/{name}": value for name, value in found.items()}
+
+
+def _taught(learnt: Mapping[str, Array]) -> int:
+    """Return how many layers were taught, from the lowest on; the reader has no others."""
+    return 1 + max(int(name.partition(".")[0]) for name in learnt if not name.startswith("head"))
 
 
 def _updated(tensors: Mapping[str, Array], learnt: Mapping[str, Array], number: int, place: str) -> Array:

@@ -27,7 +27,7 @@ from policy.reading import act_of
 
 _HOUR: Final[Nanos] = 3600 * SECOND
 _NATURAL: Final = frozenset({CUE_END_OF_TURN, CUE_QUESTION})
-_COMFORT: Final = frozenset({"concern", "sad"})
+_COMFORT: Final = frozenset({"concern", "sad", "tender"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from agent.fetch import room
 from agent.manifest import ModelError
 from agent.models import Store
 from agent.server_options import ServerConfig
+from policy.safety import helplines
 
 DISTRIBUTION = "rapport-agent"
 _CORES = 2
@@ -76,6 +77,7 @@ def examine(
         _machine,
         lambda: _devices(devices),
         _telemetry,
+        lambda: _safety(config),
         lambda: _minds(config, chosen),  # after the telemetry, since it imports what a policy imports
     ]
     return [finding for look in examinations for finding in look()]
@@ -83,6 +85,16 @@ def examine(
 
 def _python() -> Iterator[Finding]:
     yield Finding("python", "ok", f"Python {platform.python_version()} at {sys.executable}")
+
+
+def _safety(config: Config) -> Iterator[Finding]:
+    if not config.safety.enabled:
+        yield Finding("safety", "warn", "nobody looks for danger in what people say", "safety.enabled = true")
+    elif not helplines.speaks_english(config.safety.locale):
+        what = f"English is not what most people of {config.safety.locale} speak"
+        yield Finding("safety", "warn", what, helplines.ONLY_ENGLISH)
+    else:
+        yield Finding("safety", "ok", f"help of {helplines.country(config.safety.locale).name}")
 
 
 def _packages() -> Iterator[Finding]:

@@ -113,7 +113,10 @@ def percept_json(percept: Percept) -> dict[str, Any]:
         "end": _round(as_seconds(percept.end)),
         "confidence": _round(percept.confidence),
         "worker": percept.worker,
-        "data": {k: [_round(x) for x in v] if isinstance(v, tuple) else v for k, v in data.items()},
+        "data": {
+            k: [x if isinstance(x, str) else _round(x) for x in v] if isinstance(v, tuple) else v
+            for k, v in data.items()
+        },
     }
 
 

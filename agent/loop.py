@@ -79,7 +79,10 @@ class Call:
         self._items: asyncio.Queue[_Item] = asyncio.Queue(INBOX)
         self._senses = Senses(parts.workers, clock, self._items.put, self._options.senses)
         self._renewing = Renewing(parts.policy.session)
-        self._session: Thinking = Disclosing(self._renewing, self._options.disclosure, greets=self._options.greeting)
+        thinking: Thinking = self._renewing
+        if parts.itself is not None and self._options.answers != "questions":
+            thinking = parts.itself.around(thinking, transport, clock)
+        self._session: Thinking = Disclosing(thinking, self._options.disclosure, greets=self._options.greeting)
         if parts.lane is not None:
             self._session = parts.lane.around(self._session)
         self._reply: Reply | None = None
@@ -285,7 +288,10 @@ class Call:
         for metric in self._vitals.ages(now, reply.number):
             self._record(metric)
         self._turns.reply_began(now)
-        self._reacting.reflex.turn_taken()
+        told = move.turn.text if move.turn is not None else ""
+        if move.question is not None and not move.question.form:
+            told = move.question.text
+        self._reacting.reflex.turn_taken(told)
         self._reacting.reflex.agent_speaks(True)
         self._state("thinking")
         if drafted is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agent.disclosure import DisclosureOptions
 from agent.initiative import InitiativeOptions
+from agent.itself import Itself
 from agent.lane import SafetyLane
 from agent.reply import ReplyOptions
 from agent.senses import SensesOptions
@@ -67,6 +68,7 @@ class Parts:
     Attributes:
         lane: stands around each session of the policy; ``None`` where it is switched off.
         standby: lines kept as sound, for when the voice fails.
+        itself: answers questions about the agent, in front of the policy; ``None`` leaves them to the policy.
     """
 
     workers: Sequence[WorkerFactory]
@@ -75,3 +77,4 @@ class Parts:
     options: CallOptions = field(default_factory=CallOptions)
     lane: SafetyLane | None = None
     standby: Standby = field(default_factory=Standby)
+    itself: Itself | None = None

@@ -131,4 +131,8 @@ class Reacting:
 
 def _grave(decision: Decision) -> bool:
     """Whether a reflex may change the agent's face in the middle of its own reply: only to meet distress."""
-    return isinstance(decision, Express) and decision.gesture == "none" and decision.emotion in ("concern", "calm")
+    return (
+        isinstance(decision, Express)
+        and decision.gesture == "none"
+        and decision.emotion in ("concern", "calm", "tender")
+    )

@@ -20,6 +20,8 @@ from agent.transports import Transport
 from agent.watch import SLACK, SpeechWatch
 from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow, Turn
 from perception.timebase import MS, SECOND, Nanos, as_seconds
+from policy.affect import settled
+from policy.cues import Cues, cues_of
 from policy.decision import Backchannel, Decision, Express, Speak, Thought, Wait
 from policy.safety import helplines
 
@@ -96,6 +98,8 @@ class Reply:
         patience = Patience(first=options.first_sound, next=options.next_sound)
         self._speech = Speech(mouth.voice, clock, self._send, number, patience)
         self._reported = False
+        self._cues: Cues | None = None
+        self._danger = False
         self._shown = ""
         self._planned: list[str] = []
 
@@ -221,6 +225,10 @@ class Reply:
         return True
 
     async def _carry_out(self, decision: Decision) -> None:
+        # Whatever thinks, nothing smiles at a loss, and nothing frowns at good news.
+        if self._cues is None:
+            self._cues = cues_of(self._window)
+        decision = settled(decision, self._cues, danger=self._danger)
         self._record(Decided(decision, self.number, self._window.cue))
         match decision:
             case Speak():
@@ -251,11 +259,17 @@ class Reply:
                 return
 
     async def _alarm(self, alarm: Alarm) -> None:
-        """Show who can help. What was said is nobody's business but the person's: only the kind is recorded."""
-        self._record(Note("safety", "warning", {"kind": alarm.kind, "plain": alarm.plain, "reply": self.number}))
-        contacts = alarm.country.help(alarm.kind)
-        day = helplines.reviewed()
-        await self._send(Resource(alarm.kind, alarm.country.name, contacts, day, reply=self.number))
+        """Show who can help. What was said is nobody's business but the person's: only kind and level are recorded."""
+        self._danger = True
+        data = {"kind": alarm.kind, "danger": alarm.level, "reply": self.number}
+        if alarm.danger:
+            self._record(Note("safety", "warning", {**data, "plain": alarm.level == "plain"}))
+        else:
+            self._record(Note("safety_hint" if alarm.level == "hint" else "safety_card", "info", data))
+        if alarm.shows:
+            contacts = alarm.country.help(alarm.kind)
+            day = helplines.reviewed()
+            await self._send(Resource(alarm.kind, alarm.country.name, contacts, day, reply=self.number))
 
     async def _words(self, text: str, tone: str) -> None:
         """Show words, and say them."""

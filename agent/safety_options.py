@@ -21,8 +21,9 @@ class SafetyOptions:
         acknowledge: :data:`ACKNOWLEDGE`, word for word, where the lane is off.
         locale: country whose help is shown, two letters as in ``policy/data/resources.toml``; ``""`` where it is not
             known, then help is shown that is there everywhere.
-        follow: turns of the person after a danger for which the lane still answers.
-        patience: longest wait for the classifier; patterns alone decide from then on.
+        follow: turns of the person after a line of the lane for which it listens for an answer.
+        patience: longest wait for the classifier, then patterns alone decide; and for the policy in front of a gentle
+            question, then a reviewed line takes its place.
         sensitivity: what counts as danger.
         webhook: address that is told of each danger, without what was said; ``""`` for none.
         webhook_key_file: file with the key of the signature; ``""`` sends none.
@@ -38,7 +39,7 @@ class SafetyOptions:
     acknowledge: str = ""
     locale: str = ""
     follow: int = 3
-    patience: Nanos = SECOND
+    patience: Nanos = 2 * SECOND
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
     webhook: str = ""
     webhook_key_file: str = ""

@@ -78,7 +78,7 @@ SHIPPED: Final = (
     ),
     Shipped(
         "veiled",
-        "danger that words only hint at: what danger-reader was taught",
+        "danger that a conversation only hints at: what danger-reader was taught",
         "Apache-2.0",
         "danger-reader",
         ("veiled.safetensors",),

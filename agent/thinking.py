@@ -36,13 +36,25 @@ class Alarm:
 
     Attributes:
         kind: one of :data:`policy.safety.detector.KINDS`.
-        plain: whether it was said plainly.
         country: whose help is to be shown.
+        level: ``plain`` where it was said plainly, ``confirmed`` where a hint was confirmed, ``policy`` where the
+            policy came upon it by itself; ``hint`` where it is only hinted at, and nothing is shown; ``language``
+            where the words are not understood, and help is shown in case.
     """
 
     kind: str
-    plain: bool
     country: Country
+    level: str = "plain"
+
+    @property
+    def shows(self) -> bool:
+        """Whether help is shown."""
+        return self.level != "hint"
+
+    @property
+    def danger(self) -> bool:
+        """Whether it is a danger, of which an operator is told."""
+        return self.level in ("plain", "confirmed", "policy")
 
 
 Told = Step | Fell | Alarm

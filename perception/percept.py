@@ -11,7 +11,8 @@ kind                    label                                                  d
 ``partial``             words of the running utterance so far                  ``utterance``
 ``transcript``          words of the utterance up to a pause; a later one      ``utterance``, ``revision``,
                         with the same ``utterance`` number replaces it         ``word_starts``, ``word_ends``
-                                                                               (seconds), ``language``
+                                                                               (seconds), ``language``,
+                                                                               ``alternatives``
 ``end_of_turn``         ``complete`` or ``incomplete``                         ``probability``
 ``prosody``             ``flat trembling rising falling loud quiet slow        measured numbers and their
                         fast neutral``                                         z-scores
@@ -38,7 +39,7 @@ from typing import Final
 
 from perception.timebase import Nanos
 
-Datum = float | str | tuple[float, ...]
+Datum = float | str | tuple[float, ...] | tuple[str, ...]
 
 SPEECH_STARTED: Final = "speech_started"
 SPEECH_ENDED: Final = "speech_ended"

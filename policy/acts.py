@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from perception.percept import Percept
+from policy import affect
 from policy.cues import SIGHT, Cues
-from policy.mood import GLAD, HEAVY, SHOWN
+from policy.mood import GLAD, HEAVY, SHOWN, careful
 from policy.reading import CONTINUE, TELL, Reading
 from policy.words import covers_up, mood_words, tokens
 
@@ -75,7 +76,8 @@ def answer_act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choi
         topic = "act/hello_again" if cues.agent else "act/greeting"
     elif act == "quiet":
         emotion, tone = "calm", "soft"
-        wait = any(part in text for text in cues.agent[-2:] for part in ("be quiet", "won't say a word", "just sit"))
+        kept = any(part in text for text in cues.agent[-2:] for part in ("be quiet", "won't say a word", "just sit"))
+        wait = kept and reading.act_sure == 1.0  # said, and not merely like it
     elif act == "perceive":
         topic, reason = _perceived(cues)
     elif act == CONTINUE:
@@ -85,7 +87,10 @@ def answer_act(reading: Reading, cues: Cues, mood: str, distress: float) -> Choi
     elif act == "smalltalk" and (heavy or mood in HEAVY):
         return None
     if heavy:
-        emotion, tone = "concern", "soft"
+        emotion, tone = "concern" if cues.distress >= SHOWN else "tender", "soft"
+    elif reading.act_sure < 1.0 and emotion == "warm":
+        # Known by likeness only: it may be something told, and what is told may hurt.
+        emotion = careful(emotion, affect.read(cues.words, cues.before), cues, reading.moods)
     return Choice(
         strategy="other",
         mood=mood,
@@ -147,7 +152,7 @@ def answer_mask(cues: Cues, mood: str, distress: float, glad: float = 0.0) -> Ch
         strategy=strategy,
         mood=mood,
         topic=topic,
-        emotion="warm" if mood in GLAD or topic == "act/mixed" else "concern",
+        emotion="tender" if mood in GLAD or topic == "act/mixed" else "concern",
         tone="soft",
         confidence=round(max(0.5, cues.distress), 3),
         reason=reason,

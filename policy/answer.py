@@ -11,7 +11,7 @@ from typing import Final
 
 from perception.context import CUE_AFFECT, CUE_ARRIVAL, CUE_GREETING, CUE_LEAVING, CUE_SILENCE, ContextWindow
 from perception.timebase import SECOND
-from policy import replies
+from policy import affect, replies
 from policy.acts import Choice
 from policy.cues import Cues, cues_of
 from policy.decision import STRATEGIES, Decision, Express, Speak, Wait
@@ -54,7 +54,7 @@ def consider(
         return Considered(_plain(topic, "The call begins.", cues, emotion="warm", tone="warm"), cues)
     unasked = _UNASKED.get(window.cue)
     if unasked is not None:
-        return Considered(unasked(cues), cues)
+        return Considered(settled(unasked(cues), cues), cues)
     if not cues.words:
         return Considered(_wait("Nothing new was said.", cues), cues)
     # What a safety lane let pass is not met again behind it.
@@ -62,7 +62,19 @@ def consider(
     leaning = lean(cues) if lean is not None else None
     reading = reader.read(cues.words, cues.before)
     choice = choose(reading, cues, danger, lately=lately, leaning=leaning)
-    return Considered(choice, cues)
+    return Considered(settled(choice, cues), cues)
+
+
+def settled(choice: Choice, cues: Cues) -> Choice:
+    """Return ``choice`` with a look that may be shown over what was said (:func:`policy.affect.settle_look`)."""
+    if choice.strategy == "safety":
+        return choice
+    words = affect.read(cues.words, cues.before)
+    emotion, why = affect.settle_look(choice.emotion, words, distress=cues.distress, smiling=cues.smiling)
+    if not why:
+        return choice
+    tone = "soft" if emotion == affect.TENDER and choice.tone in {"neutral", "warm", "lively"} else choice.tone
+    return replace(choice, emotion=emotion, tone=tone, reason=f"{choice.reason} {why}")
 
 
 def perform(considered: Considered, rank: Rank | None = None) -> Iterator[Decision]:
@@ -77,7 +89,7 @@ def opening(considered: Considered) -> Iterator[Decision]:
     if choice.wait and not choice.topic:
         yield Wait(reason=choice.reason, evidence=choice.evidence, confidence=choice.confidence)
         return
-    heavy = choice.emotion in {"concern", "sad"}
+    heavy = choice.emotion in {"concern", "sad", "tender"}
     yield Express(
         emotion=choice.emotion,
         gesture="lean_in" if heavy else "tilt" if choice.strategy == "question" else "nod",

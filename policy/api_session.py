@@ -129,6 +129,11 @@ class ApiSession:
         async with aclosing(self._steps(window)) as steps:
             watch = self._policy.guard.watch(window)
             async for step in steps:
+                instead = await self._policy.work(partial(self._policy.guard.instead, window, step))
+                if instead is not None:
+                    for decision in instead:
+                        yield decision
+                    return
                 if not await self._policy.work(partial(watch.allows, step)):
                     return
                 yield step

@@ -109,6 +109,7 @@ _SHOWS: Final[Mapping[str, Mapping[str, float]]] = {
     "happy": {"happy": 1.0, "warm": 0.6},
     "concern": {"concern": 1.0, "sad": 0.7, "fear": 0.2, "neutral": 0.2},
     "sad": {"sad": 1.0, "concern": 0.8},
+    "tender": {"concern": 0.9, "warm": 0.6, "sad": 0.5, "neutral": 0.3},
     "surprise": {"surprise": 1.0},
     "curious": {"curious": 1.0, "surprise": 0.5, "neutral": 0.4},
 }

@@ -14,7 +14,7 @@ from perception.context import CUE_END_OF_TURN, CUE_QUESTION, ContextWindow
 from policy.answer import Considered, opening, spoken, words
 from policy.choosing import evidence_of, settle
 from policy.cues import cues_of
-from policy.decision import Decision, Speak, Wait
+from policy.decision import LEARNED_EMOTIONS, Decision, Speak, Wait
 from policy.hearing import Hearing
 from policy.mind import Mind
 from policy.parse import Clauses
@@ -312,7 +312,8 @@ def lead_of(considered: Considered, strategy: str = "") -> tuple[Felt, Felt]:
     """Return the rows that a reply is written after."""
     from policy.listener import row
 
-    return row(strategy or considered.choice.strategy), row(considered.choice.emotion)
+    emotion = considered.choice.emotion
+    return row(strategy or considered.choice.strategy), row(emotion if emotion in LEARNED_EMOTIONS else "concern")
 
 
 def _next_clauses(pieces: Iterator[str], clauses: Clauses) -> list[str]:

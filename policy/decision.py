@@ -19,8 +19,11 @@ STRATEGIES: Final = (
 )
 """Emotional-support strategies after ESConv (Liu et al., ACL 2021); self-disclosure is left out on purpose."""
 
-EMOTIONS: Final = ("neutral", "warm", "happy", "concern", "sad", "surprise", "curious", "calm")
-"""Display emotions of the agent's face."""
+LEARNED_EMOTIONS: Final = ("neutral", "warm", "happy", "concern", "sad", "surprise", "curious", "calm")
+"""Display emotions that the shipped head and adapter know, in the order of their outputs."""
+
+EMOTIONS: Final = (*LEARNED_EMOTIONS, "tender")
+"""Display emotions of the agent's face. *Tender* is soft eyes and brows without a smile, over something that hurts."""
 
 TONES: Final = ("neutral", "soft", "warm", "lively", "calm")
 """How a voice says its words."""

@@ -257,7 +257,7 @@ def _sounds() -> frozenset[str]:
 
 
 def _gesture(found: Mapping[str, Any]) -> str:
-    if found["emotion"] in ("concern", "sad"):
+    if found["emotion"] in ("concern", "sad", "tender"):
         return "lean_in"
     return "tilt" if found["strategy"] == "question" else "nod"
 

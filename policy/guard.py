@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow
+from perception.context import CUE_END_OF_TURN, CUE_GREETING, CUE_QUESTION, ContextWindow
 from policy.answer import Considered, consider, perform
 from policy.cues import cues_of
-from policy.decision import Decision, Speak, Step
+from policy.decision import Decision, Speak, Step, Wait
 from policy.embedding import Embed
 from policy.gate import broken_rule
-from policy.reading import KeywordReader, PrototypeReader
+from policy.reading import KeywordReader, PrototypeReader, act_of
 from policy.safety.detector import check_patterns
 
 
@@ -33,6 +33,7 @@ class Guard:
     """
 
     def __init__(self, embed: Embed | None = None, *, judges: bool = True) -> None:
+        self.embed = embed
         self._reader = KeywordReader() if embed is None else PrototypeReader(embed)
         self._judges = judges
 
@@ -43,6 +44,13 @@ class Guard:
         if window.cue != CUE_GREETING and not silent and (window.cleared or check_patterns(cues.words) is None):
             return None
         return list(perform(self._considered(window)))
+
+    def instead(self, window: ContextWindow, step: Step) -> list[Decision] | None:
+        """Return what is decided in place of a silence that nobody asked for; ``None`` where ``step`` may stand."""
+        if not isinstance(step, Wait) or window.cue not in {CUE_END_OF_TURN, CUE_QUESTION}:
+            return None
+        words = cues_of(window).words
+        return list(perform(self._considered(window))) if words and act_of(words) != "quiet" else None
 
     def watch(self, window: ContextWindow) -> Watch:
         """Return who judges the reply to ``window``; what it answers is read when the first words are judged."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from perception.percept import LOOKS, MANNERS
 from policy.cues import Cues
-from policy.decision import EMOTIONS, STRATEGIES
+from policy.decision import LEARNED_EMOTIONS, STRATEGIES
 from policy.embedding import SIZE, Embed
 from policy.leaning import WAIT, Leaning
 from policy.reading import MOODS
@@ -61,7 +61,7 @@ class Head:
             tuple(weights[f"{n}.{name}"].astype(np.float32) for name in ("in.w", "in.b", "out.w", "out.b"))
             for n in range(len(weights) // 4)
         ]
-        outputs = len(STRATEGY_NAMES) + len(EMOTIONS) + len(MOODS)
+        outputs = len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS) + len(MOODS)
         for first, _, last, _ in self._nets:
             if first.shape[1] != FEATURES or last.shape[0] != outputs:
                 raise ValueError(
@@ -72,7 +72,7 @@ class Head:
     def lean(self, cues: Cues) -> Leaning:
         """Weigh a moment; a pure function of ``cues``."""
         features = features_of(cues, self._embed)
-        total = np.zeros(len(STRATEGY_NAMES) + len(EMOTIONS) + len(MOODS), np.float32)
+        total = np.zeros(len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS) + len(MOODS), np.float32)
         for w1, b1, w2, b2 in self._nets:
             hidden = np.maximum(0.0, w1 @ features + b1)
             fits, shown, felt = split(w2 @ hidden + b2)
@@ -80,7 +80,7 @@ class Head:
         strategies, emotions, moods = (part / max(1e-9, float(part.sum())) for part in split(total))
         return Leaning(
             dict(zip(STRATEGY_NAMES, map(float, strategies), strict=True)),
-            dict(zip(EMOTIONS, map(float, emotions), strict=True)),
+            dict(zip(LEARNED_EMOTIONS, map(float, emotions), strict=True)),
             dict(zip(MOODS, map(float, moods), strict=True)),
         )
 
@@ -127,7 +127,7 @@ def _numbers(cues: Cues) -> Floats:
 
 def split(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Cut outputs into those for strategies, emotions and moods."""
-    first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
+    first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS)
     return values[:first], values[first:second], values[second:]
 
 

@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.script import Look, Piece, Sound, Tone, Words
 from policy.signals import LOOK, TONE
 from policy.sound import WIDTH
 
 FORMAT: Final = 1
-ROWS: Final = (*STRATEGY_NAMES, *EMOTIONS, "fit")
+ROWS: Final = (*STRATEGY_NAMES, *LEARNED_EMOTIONS, "fit")
 FIT: Final = len(ROWS) - 1
 CARD, SENSES, LORA, LORA_CONFIG, WHOLE = (
     "listener.json", "senses.safetensors", "adapter_model.safetensors", "adapter_config.json", "model.safetensors",

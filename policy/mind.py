@@ -10,7 +10,7 @@ from policy import replies
 from policy.answer import Considered, consider
 from policy.choosing import Chooser
 from policy.cues import Cues, cues_of
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.embedding import Embedder
 from policy.gate import Gate
 from policy.head import STRATEGY_NAMES, Head
@@ -82,7 +82,7 @@ class _Lean:
         found = self._head.lean(cues)
         if self._rows is None:
             return found
-        first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
+        first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS)
         strategies = dict(zip(STRATEGY_NAMES, self._rows[:first], strict=True))
-        emotions = dict(zip(EMOTIONS, self._rows[first:second], strict=True))
+        emotions = dict(zip(LEARNED_EMOTIONS, self._rows[first:second], strict=True))
         return blend(found, strategies, emotions, WEIGHT)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from perception.percept import NEGATIVE
-from policy import prompt, reading
+from policy import affect, prompt, reading
+from policy.affect import GRAVE, SMILES, SURE, TENDER, Affect
 from policy.cues import Cues
 from policy.irony import ironic, literal, sober
 from policy.leaning import Leaning
@@ -138,29 +139,81 @@ def bright(cues: Cues) -> bool:
     return cues.smiling >= _BRIGHT and lively and cues.distress < SHOWN and cues.gaze != "away"
 
 
-def display(mood: str, distress: float, cues: Cues, leaning: Leaning | None = None) -> tuple[str, str]:
+def display(
+    mood: str, distress: float, cues: Cues, leaning: Leaning | None = None, moods: Mapping[str, float] | None = None
+) -> tuple[str, str]:
     """Return the agent's display emotion and its tone of voice.
 
-    Happy needs a glad mood and no distress in words, face or voice; joyful words over a sad face get warmth.
+    Where the words cannot be told to hurt or to be glad, the look is one that is right either way.
 
     Args:
         mood: as :func:`fuse` returns it.
         distress: how far words, face or voice are in distress, 0..1.
         cues: what face and voice show.
         leaning: what the trained head makes of it, which decides within these rules.
+        moods: share per mood of the words alone.
     """
     emotion, tone = _by_rule(mood, distress, cues)
-    if leaning is None:
-        return emotion, tone
-    heavy = sum(share for name, share in leaning.moods.items() if name in HEAVY)
-    fitting = dict(leaning.emotions)
-    if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY or fitting["happy"] < _SURELY_HAPPY:
-        del fitting["happy"]
-    best = max(fitting, key=lambda name: fitting[name])
-    if best in _GRAVE and tone in {"lively", "neutral", "warm"}:
+    if leaning is not None:
+        fitting = dict(leaning.emotions)
+        heavy = sum(share for name, share in leaning.moods.items() if name in HEAVY)
+        if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY or fitting["happy"] < _SURELY_HAPPY:
+            del fitting["happy"]
+        emotion = leader(fitting, _ORDER)
+        tone = "lively" if emotion == "happy" and tone == "warm" else tone
+    emotion = careful(emotion, affect.read(cues.words, cues.before), cues, moods or {})
+    if emotion in _SOFT and tone in {"lively", "neutral", "warm"}:
         tone = "soft"
-    return best, "lively" if best == "happy" and tone == "warm" else tone
+    return emotion, tone
 
+
+def careful(emotion: str, words: Affect, cues: Cues, moods: Mapping[str, float]) -> str:
+    """Return ``emotion``, or in its place the look that is safe for what the words may mean.
+
+    Args:
+        emotion: what rules and head would show.
+        words: what the words speak of.
+        cues: what face and voice show.
+        moods: share per mood that the sentence encoder gives the words; empty where there is none.
+    """
+    heavy, glad = (sum(share for name, share in moods.items() if name in group) for group in (HEAVY, GLAD))
+    distressed = cues.distress >= SHOWN
+    if words.heavy:
+        if emotion in GRAVE and words.valence == affect.HURT and (distressed or (words.sure >= SURE and glad < heavy)):
+            return emotion
+        return "calm" if emotion == "calm" and words.valence == affect.HURT else TENDER
+    if distressed:
+        # Glad or plain words under a face or a voice in distress: the careful look.
+        return emotion if emotion in affect.CARE and words.valence != affect.GLAD else TENDER
+    if words.valence == affect.GLAD and words.sure >= SURE:
+        return emotion if emotion not in GRAVE else "warm" if words.after else "happy"
+    likely = glad - heavy >= _LEAD
+    if emotion in SMILES and (
+        (words.valence == affect.GLAD and likely) or (cues.smiling >= _BRIGHT and heavy - glad < _LEAD)
+    ):
+        return "warm"
+    if emotion in GRAVE | SMILES:
+        return TENDER if heavy - glad >= _LEAD else "curious" if glad > heavy else "calm"
+    return emotion
+
+
+def leader(shares: Mapping[str, float], order: Sequence[str]) -> str:
+    """Return the name with the largest share; of those that are as good as equal, the first in ``order``.
+
+    The last bits of a share differ between processors; what is shown must not.
+    """
+    best = max(shares.values())
+    return next(name for name in order if shares.get(name, -1.0) >= best - CLOSE)
+
+
+CLOSE: Final = 0.02
+"""Shares that differ by less are as good as equal."""
+
+_LEAD: Final = 0.3
+"""How far glad must be ahead of heavy, or heavy of glad, before a look goes by likeness alone."""
+
+_ORDER: Final = ("concern", "calm", "curious", "warm", "neutral", "sad", "surprise", "happy")
+"""Looks, the one that is never far wrong first."""
 
 _MAY_BE_HEAVY: Final = 0.3
 """Share of heavy moods from which nothing happy is shown, whatever else speaks for it."""
@@ -168,7 +221,7 @@ _MAY_BE_HEAVY: Final = 0.3
 _SURELY_HAPPY: Final = 0.42
 """Share of happy from which it is shown; below it another warm look is never wrong."""
 
-_GRAVE: Final = frozenset({"sad", "concern"})
+_SOFT: Final = frozenset({"sad", "concern", "tender"})
 
 
 def _by_rule(mood: str, distress: float, cues: Cues) -> tuple[str, str]:

@@ -89,6 +89,8 @@ def act_of(words: str) -> str:
     patterns = lexicon("act")
     for act in _ORDER:
         parts = (bare, text, *_clauses(words)) if act == "goodbye" else (bare, text)
+        if act == "quiet":
+            parts = tuple(part for part in _clauses(words) if lexicon("told").search("quiet", part) is None)
         if all(patterns.search(act, part) is None for part in parts):
             continue
         if count <= _LONGEST.get(act, 14):

@@ -13,7 +13,6 @@ the turn: Kendon, *Some functions of gaze-direction in social interaction*, Acta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from perception.percept import (
@@ -31,93 +30,22 @@ from perception.percept import (
     UNCERTAIN,
     Percept,
 )
-from perception.timebase import MS, SECOND, Nanos
-from policy import replies
+from perception.timebase import Nanos
+from policy import affect, replies
+from policy.affect import CARE, REMEMBERED, SMILES, SURE, TENDER, Affect
 from policy.decision import Backchannel, Decision, Express, Wait
 from policy.irony import ironic, opens_with_praise, sober
-from policy.prompt import GLAD
 from policy.reading import HEAVY
+from policy.reflex_options import ReflexOptions
+from policy.reflex_state import Look, State
 from policy.words import mood_words
+
+__all__ = ["INCOMPLETE", "QUIET", "REST", "Reflex", "ReflexOptions"]
 
 INCOMPLETE: Final = "incomplete"
 REST: Final = "neutral"
 QUIET: Final = ("mm", "mm-hm")
 """Sounds of listening that are hummed, for strong distress."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReflexOptions:
-    """When the reflexes act, and how a look comes and goes.
-
-    Attributes:
-        sure: confidence a percept needs.
-        more: confidence that more is to come which a sound of listening needs; at the end of a turn it is out of place.
-        strong: confidence from which distress is strong; a trembling voice always is.
-        falls_st: fall of the voice at the end of a phrase, semitones, that gets a nod.
-        onset: from the first trace of a look to all of it.
-        hold: how long a look stays after what last called for it.
-        decay: from its beginning to fade to rest.
-        change_gap: least time between two looks of different emotions.
-        nod_gap: least time between two nods.
-        first: from the start of a turn to the first nod or sound of listening.
-        backchannel_gap: least time between two sounds of listening.
-        backchannels: most sounds of listening within one turn of the person.
-        memory: how long distress, or gladness, is remembered.
-        smile: how long a smile that has lasted keeps a heavy word, short of grief, from being met with concern.
-        away: how long somebody has looked aside before a look back is met.
-        still: longest stillness for somebody who looks away to think.
-    """
-
-    sure: float = 0.5
-    more: float = 0.9
-    strong: float = 0.75
-    falls_st: float = 4.0
-    onset: Nanos = 400 * MS
-    hold: Nanos = 5 * SECOND
-    decay: Nanos = 1500 * MS
-    change_gap: Nanos = 1200 * MS
-    nod_gap: Nanos = 2500 * MS
-    first: Nanos = 3 * SECOND
-    backchannel_gap: Nanos = 4 * SECOND
-    backchannels: int = 3
-    memory: Nanos = 12 * SECOND
-    smile: Nanos = 3 * SECOND
-    away: Nanos = SECOND
-    still: Nanos = 6 * SECOND
-
-
-@dataclass(slots=True)
-class _Look:
-    """What the face shows: ``stage`` is the share of its peak that was shown last, ``due`` when that changes."""
-
-    emotion: str = REST
-    at: Nanos | None = None
-    peak: float = 0.0
-    stage: str = "rest"
-    due: Nanos | None = None
-    renewed: Nanos = 0
-    evidence: tuple[Percept, ...] = ()
-
-
-@dataclass(slots=True)
-class _State:
-    talking: bool = False
-    pausing: bool = False
-    agent: bool = False
-    turn_began: Nanos = 0
-    sounds: int = 0
-    sound_at: Nanos | None = None
-    nod_at: Nanos | None = None
-    look: _Look = field(default_factory=_Look)
-    heavy_at: Nanos | None = None
-    glad_at: Nanos | None = None
-    smile_at: Nanos = 0
-    smiles: int = 0
-    strong_at: Nanos | None = None
-    away_at: Nanos | None = None
-    still_told: bool = False
-    words: str = ""
-    said: list[str] = field(default_factory=list)
 
 
 class Reflex:
@@ -129,7 +57,7 @@ class Reflex:
 
     def __init__(self, options: ReflexOptions | None = None) -> None:
         self._options = options or ReflexOptions()
-        self._state = _State()
+        self._state = State()
 
     def agent_speaks(self, speaking: bool, now: Nanos = 0, shown: str = REST) -> None:
         """Say whether the agent's own voice is on; while it is, there is no sound of listening and no nod.
@@ -144,13 +72,21 @@ class Reflex:
         if speaking:
             state.look.due = None
         elif shown != REST:
-            state.look = _Look(shown, now, 0.6, "peak", now + options.hold, now)
+            state.look = Look(shown, now, 0.6, "peak", now + options.hold, now)
 
-    def turn_taken(self) -> None:
-        """Say that the person's turn is over; the count of sounds starts anew with the next."""
-        self._state.sounds = 0
-        self._state.talking = self._state.pausing = False
-        self._state.words = ""
+    def turn_taken(self, words: str = "") -> None:
+        """Say that the person's turn is over; the count of sounds starts anew with the next.
+
+        Args:
+            words: what they said or typed in it; what was heard if left out.
+        """
+        state = self._state
+        state.sounds = 0
+        state.talking = state.pausing = False
+        if said := words or self._said_now():
+            state.before = [*state.before, said][-REMEMBERED:]
+        state.words = ""
+        state.finals = []
 
     def deadline(self) -> Nanos | None:
         """Return when :meth:`tick` has something to say, if ever."""
@@ -173,7 +109,7 @@ class Reflex:
                 return self._shown(look.peak / 2, "Nothing has renewed this look; it fades.")
             case _:
                 emotion, evidence = look.emotion, look.evidence
-                self._state.look = _Look(at=look.at)
+                self._state.look = Look(at=look.at)
                 return Express(emotion=REST, intensity=0.3, reason=f"The look of {emotion} is over.", evidence=evidence)
 
     def step(self, percept: Percept, now: Nanos) -> Decision | None:
@@ -215,7 +151,7 @@ class Reflex:
             case k if k == GAZE:
                 return self._gaze(percept, now)
             case k if k == PROSODY and percept.label == "trembling":
-                state.heavy_at = state.strong_at = now
+                state.heavy_at = state.strong_at = state.tears_at = now
                 return self._look("concern", percept, now, "The voice trembles.")
             case k if k == GESTURE and percept.label == "nod" and not state.agent:
                 return self._nod(percept, now, "The person nods.")
@@ -223,46 +159,79 @@ class Reflex:
                 return self._look("warm", percept, now, "Someone arrives.")
         return None
 
+    def _said_now(self) -> str:
+        return " ".join([*self._state.finals, self._state.words]).strip()
+
+    def _affect(self) -> Affect:
+        """What this turn and the last ones speak of."""
+        return affect.read(self._said_now(), self._state.before)
+
     def _hear(self, percept: Percept, now: Nanos) -> Decision | None:
         state = self._state
         new = percept.label != state.words
         state.words = percept.label
         if not new:
             return None
+        told = affect.read(self._said_now())
+        if percept.kind == TRANSCRIPT:
+            state.finals, state.words = [*state.finals, percept.label], ""
+        glad = told.valence == affect.GLAD
         moods = mood_words(sober(percept.label))
-        if any(mood in HEAVY for mood in moods) or ironic(percept.label):
-            if self._giddy(now) and "grief" not in moods:
+        if told.heavy or ironic(percept.label) or (not glad and any(mood in HEAVY for mood in moods)):
+            if self._giddy(now) and "grief" not in moods and told.sure < SURE:
                 return None
             state.heavy_at = now
-            return self._look("concern", percept, now, "Heavy words.")
-        if any(mood in GLAD for mood in moods):
-            if opens_with_praise(percept.label):
-                return self._look("warm", percept, now, "Words of praise, which may be meant otherwise.")
-            state.glad_at = now
-            return self._look("warm" if self._heavy(now) else "happy", percept, now, "Glad words.")
-        return None
+            # A strong word that another may turn, as in "thought I'd lose him", waits for the rest of the sentence.
+            open_ended = affect.WEAK < told.sure < SURE or told.valence == affect.MIXED
+            plain = not open_ended and (told.sure >= SURE or any(mood in HEAVY for mood in moods))
+            return self._look("concern" if plain else TENDER, percept, now, "Heavy words.")
+        if not glad:
+            return None
+        if opens_with_praise(percept.label):
+            return self._look("warm", percept, now, "Words of praise, which may be meant otherwise.")
+        if told.sure < SURE and not self._smiles(now):
+            return None
+        state.glad_at = now
+        if self._weeps(now):
+            return self._look(TENDER, percept, now, "Glad words, and a face or voice in distress.")
+        happy = told.sure >= SURE and not self._heavy(now)
+        return self._look("happy" if happy else "warm", percept, now, "Glad words.")
 
     def _mirror(self, percept: Percept, now: Nanos) -> Decision | None:
         state, label = self._state, percept.label
+        if self._undecided(percept, now):
+            return None
         if label in NEGATIVE:
             state.smiles = 0
-            state.heavy_at = now
+            state.heavy_at = state.tears_at = now
             if percept.confidence >= self._options.strong:
                 state.strong_at = now
-            emotion = "calm" if label == "angry" else "concern"
+            glad = self._affect().valence == affect.GLAD
+            emotion = TENDER if glad else "calm" if label == "angry" else "concern"
             return self._look(emotion, percept, now, f"The face looks {label}.")
         if label == "happy":
             state.smile_at, state.smiles = now, state.smiles + 1
-            if self._heavy(now):
-                return self._look("warm", percept, now, "A smile, shortly after something heavy.")
             at = state.glad_at
-            if at is not None and now - at < self._options.memory:
+            told = at is not None and now - at < self._options.memory
+            if self._heavy(now):
+                look, why = ("warm", "glad words") if told else (TENDER, "something heavy")
+                return self._look(look, percept, now, f"A smile, shortly after {why}.")
+            if told:
                 return self._look("happy", percept, now, "The person smiles over glad words.")
             return self._look("warm", percept, now, "The person smiles; a smile alone is not joy.")
         if label == "surprise":
             heavy = self._heavy(now)
             return self._look("concern" if heavy else "surprise", percept, now, "The face looks surprised.")
         return None
+
+    def _undecided(self, percept: Percept, now: Nanos) -> bool:
+        """Whether a face is too close a call to turn a look of care into a smile, or a smile into one."""
+        look, options = self._state.look, self._options
+        if look.stage not in ("onset", "peak") or percept.confidence >= options.sure + options.lead:
+            return False
+        return (percept.label == "happy" and look.emotion in CARE) or (
+            percept.label in NEGATIVE and look.emotion in SMILES
+        )
 
     def _gaze(self, percept: Percept, now: Nanos) -> Decision | None:
         state = self._state
@@ -280,9 +249,8 @@ class Reflex:
         return self._gesture("blink", percept, "They look back: the eyes meet them.", intensity=0.4)
 
     def _gesture(self, gesture: str, percept: Percept, reason: str, *, intensity: float) -> Express:
-        emotion = "concern" if self._heavy(percept.end) else "warm"
         return Express(
-            emotion=emotion,
+            emotion=self._kept(percept.end),
             gesture=gesture,
             intensity=intensity,
             reason=reason,
@@ -308,15 +276,35 @@ class Reflex:
         )
 
     def _heavy(self, now: Nanos) -> bool:
+        """Whether nothing may smile: face, voice or words were heavy, and the talk has not plainly turned glad."""
+        return self._sombre(now) or self._affect().heavy
+
+    def _sombre(self, now: Nanos) -> bool:
         at = self._state.heavy_at
         return at is not None and now - at < self._options.memory
+
+    def _weeps(self, now: Nanos) -> bool:
+        """Whether face or voice were in distress lately, and no smile came after."""
+        at = self._state.tears_at
+        return at is not None and now - at < self._options.memory and (not self._state.smiles)
+
+    def _smiles(self, now: Nanos) -> bool:
+        state = self._state
+        return state.smiles > 0 and now - state.smile_at < self._options.smile
+
+    def _kept(self, now: Nanos) -> str:
+        """Return the look that a gesture goes with: the one that is shown where the talk is heavy."""
+        look = self._state.look
+        if not self._heavy(now):
+            return "warm"
+        return look.emotion if look.emotion in CARE and look.stage != "rest" else "concern"
 
     def _giddy(self, now: Nanos) -> bool:
         """Whether the person has kept smiling, with nothing heavy before: one heavy word is part of the story then."""
         state, options = self._state, self._options
         glad = state.glad_at is not None and now - state.glad_at < options.memory
         smiles = state.smiles >= (1 if glad else 2) and now - state.smile_at < options.smile
-        return smiles and not self._heavy(now)
+        return smiles and not self._sombre(now)
 
     def _strong(self, now: Nanos) -> bool:
         at = self._state.strong_at
@@ -324,15 +312,16 @@ class Reflex:
 
     def _look(self, emotion: str, percept: Percept, now: Nanos, reason: str) -> Express | None:
         look, options = self._state.look, self._options
-        held = now - look.renewed < options.hold + options.decay
-        if emotion == look.emotion and look.stage in ("onset", "peak") and held:
+        held = now - look.renewed < options.hold + options.decay and look.stage in ("onset", "peak")
+        steady = emotion in CARE and look.emotion in CARE and self._heavy(now)
+        if held and (emotion == look.emotion or steady):
             look.renewed = now
             return None
         if look.at is not None and now - look.at < options.change_gap:
             return None
         peak = round(0.4 + 0.5 * percept.confidence, 3)
         due = None if self._state.agent else now + options.onset
-        self._state.look = _Look(emotion, now, peak, "onset", due, now, (percept,))
+        self._state.look = Look(emotion, now, peak, "onset", due, now, (percept,))
         return Express(
             emotion=emotion,
             intensity=round(0.6 * peak, 3),
@@ -358,7 +347,7 @@ class Reflex:
             return None
         state.nod_at = now
         return Express(
-            emotion="concern" if self._heavy(now) else "warm",
+            emotion=self._kept(now),
             gesture="nod",
             intensity=0.5,
             reason=reason,

@@ -47,7 +47,7 @@ def choose(
         return Choice(
             strategy="other",
             topic="act/language",
-            emotion="concern" if cues.distress >= SHOWN else "warm",
+            emotion="tender" if cues.distress >= SHOWN else "calm",
             tone="soft",
             confidence=0.7,
             reason="The words do not seem to be English, and guessing would be worse than asking.",
@@ -65,10 +65,8 @@ def choose(
     layered = answer_mask(cues, mood, distress, glad) or answer_fond(cues, mood, distress)
     if layered is not None:
         return layered
-    emotion, tone = display(mood, distress, cues, leaning)
+    emotion, tone = display(mood, distress, cues, leaning, reading.moods)
     strategy, why = _strategy(reading, cues, mood, distress, leaning)
-    if leaning is not None and strategy == WAIT:
-        return _silence(leaning, mood, emotion, cues, distress)
     return Choice(
         strategy=strategy,
         mood=mood,
@@ -88,31 +86,17 @@ _BRIEF: Final = frozenset({"act/continue", "act/continue_heavy"})
 
 
 def _best(leaning: Leaning, cues: Cues) -> str:
-    """Return the strategy that fits best, or waiting.
+    """Return the strategy that fits best; whoever says something is answered, so waiting is none of them.
 
     Safety is called for by the look-out alone, advice and facts only where they are asked for; and after two questions
-    in a row there is no third.
+    in a row there is no third. Silence where it was asked for is an act (:mod:`policy.acts`).
     """
-    shares = {name: share for name, share in leaning.strategies.items() if name not in {"safety", "suggestion"}}
+    shares = {name: share for name, share in leaning.strategies.items() if name not in {WAIT, "safety", "suggestion"}}
     if not is_question(cues.words):
         del shares["information"]
     if _questions(cues) >= 2:
         del shares["question"]
     return max(shares, key=lambda name: shares[name])
-
-
-def _silence(leaning: Leaning, mood: str, emotion: str, cues: Cues, distress: float) -> Choice:
-    return Choice(
-        strategy="other",
-        mood=mood,
-        topic="act/quiet",
-        emotion=emotion,
-        confidence=round(leaning.strategies[WAIT], 3),
-        reason="They do not seem to want words now.",
-        evidence=cues.evidence,
-        wait=True,
-        distress=distress,
-    )
 
 
 def _topic(mood: str, strategy: str, why: str, cues: Cues) -> str:

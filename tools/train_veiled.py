@@ -1,82 +1,81 @@
-"""Write ``policy/data/veiled.safetensors``: teach the reader of veiled danger anew.
+"""Write ``policy/data/veiled.safetensors``: teach the classifier of danger anew.
 
-    agent models fetch mpnet                              its base, once
-    python tools/train_veiled.py                          about an hour of two cores that multiply bfloat16 themselves
-    python tools/train_veiled.py --leave-out calm,pairs   writes nothing
+    agent models fetch mpnet                                 its base, once
+    git show bde0722:policy/data/veiled.safetensors > old.safetensors
+    python tools/train_veiled.py --start old.safetensors     as what ships was made; half an hour of two cores
+    python tools/train_veiled.py --start old.safetensors --leave-out t3,t6   writes nothing
 
-Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. With ``--leave-out`` it learns from all files of
-``policy/training/danger`` but those, and prints what it makes of their sentences, and thereby what a threshold costs
-with writers whom it never read: that is where ``safety.sensitivity`` comes from. Nothing of ``policy/data/empathy`` is
-read.
+Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without ``--start`` it begins with the base alone, and
+wants more passes (``--passes``). With ``--leave-out`` it learns from all files of ``policy/training/danger`` and its
+``talks`` but those, and prints what it makes of them, and thereby what a threshold costs with authors whom it never
+read: that is where ``safety.sensitivity`` comes from. With ``--kept FILE`` a run that was broken off goes on with the
+pass in which it was. Nothing of ``policy/data/empathy`` is read.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from agent.convert_reader import make_reader
 from agent.models import resolve
 from policy.safety.classifier import BASE, FILE, Reader
-from policy.safety.detector import Lookout, Sensitivity
-from policy.training.veiled_sentences import Example, examples, of_file
+from policy.safety.detector import KINDS
+from policy.training import danger_measure, danger_talks
+from policy.training.danger_talks import NONE, Talk
+from policy.training.veiled_sentences import examples, of_file
 
-LIMITS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-
-
-def train(path: Path, without: Sequence[str] = ()) -> None:
-    """Train all members side by side, and write them."""
-    from safetensors.numpy import save_file
-
-    from policy.training.veiled import Options, named
-
-    seeds = Options().seeds
-    with ProcessPoolExecutor(len(seeds), multiprocessing.get_context("spawn")) as pool:
-        made = named(list(pool.map(partial(_run, without=without), seeds)))
-    save_file(made, path)
-    _tell(f"{len(made)} tensors, {path.stat().st_size / 1e3:.0f} kB")
+THREADS = 1
+"""The same sums in the same order on every machine of a kind."""
 
 
-def _run(seed: int, without: Sequence[str]) -> dict[str, np.ndarray]:
+def train(path: Path, *, without: Sequence[str], start: Path | None, passes: int, kept: Path | None) -> None:
+    """Train all members, one after the other, and write them."""
     import torch
+    from safetensors.numpy import load_file, save_file
 
     from policy.training import veiled
 
-    torch.set_num_threads(1)  # the same sums in the same order on every machine of a kind
-    return veiled.train(resolve(BASE), veiled.Options(), examples(without), seed, _tell)
+    torch.set_num_threads(THREADS)
+    options = veiled.Options()
+    options = replace(options, epochs=passes or options.epochs)
+    given = veiled.Given(danger_talks.talks(without), examples([n for n in without if n not in danger_talks.names()]))
+    first = veiled.member_of(load_file(start), 0) if start else None
+    runs = []
+    for member, seed in enumerate(options.seeds):
+        place = kept.with_name(f"{kept.name}.{member}") if kept else None
+        runs.append(veiled.train(resolve(BASE), options, given, seed, _tell, start=first, kept=place))
+    save_file(made := veiled.named(runs), path)
+    _tell(f"{len(made)} tensors, {path.stat().st_size / 1e3:.0f} kB")
 
 
 def measure(path: Path, files: Sequence[str]) -> None:
-    """Print what is found, and what is taken for danger, among the sentences of some files."""
+    """Print what is found, and what is taken for danger, in some files."""
     make_reader(resolve(BASE), path, path.parent)
-    lookout = Lookout(veiled=Reader(path.parent), sensitivity=Sensitivity())
-    rows = [_row(lookout, example) for name in files for example in of_file(name)]
-    dangers, harmless = (_of(rows, danger) for danger in (True, False))
-    _tell(f"{len(dangers)} dangers, {len(harmless)} harmless; threshold, found, false alarms (patterns included)")
-    for limit in LIMITS:
-        found, alarms = (sum(plain or share >= limit for plain, share in part) for part in (dangers, harmless))
-        _tell(f"{limit:.2f} {found / len(dangers):6.1%} {alarms / len(harmless):6.1%}")
+    reader = Reader(path.parent)
+    for name in files:
+        talks = danger_talks.talks_of(name) if name in danger_talks.names() else _alone(name)
+        shares = danger_measure.read_all(reader, talks)
+        _tell(f"{name}: {len(talks)} conversations, area under the curve {danger_measure.area(talks, shares):.4f}")
+        _tell(danger_measure.HEADER)
+        for row in danger_measure.rows(talks, shares):
+            _tell(str(row))
 
 
-def _row(lookout: Lookout, example: Example) -> tuple[bool, bool, float]:
-    text, label = example
-    found = lookout.weigh(text)
-    plain = found is not None and found.plain
-    return label != 0, plain, 0.0 if plain else lookout.risk(text)
-
-
-def _of(rows: Sequence[tuple[bool, bool, float]], danger: bool) -> list[tuple[bool, float]]:
-    return [(plain, share) for is_danger, plain, share in rows if is_danger == danger]
+def _alone(name: str) -> list[Talk]:
+    """Return the sentences of a file as conversations of one turn."""
+    return [
+        Talk(danger_talks.SAFE, turns, ("none",))
+        if label == NONE
+        else Talk(KINDS[label - danger_talks.EITHER], turns, ("hint",))
+        for turns, label in of_file(name)
+    ]
 
 
 def _tell(line: str) -> None:
@@ -87,10 +86,15 @@ def _tell(line: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--leave-out", default="", metavar="FILES", help="measure on these files, and write nothing")
-    left = [name for name in parser.parse_args().leave_out.split(",") if name]
+    parser.add_argument("--start", type=Path, metavar="FILE", help="what an earlier run learnt, of which it goes on")
+    parser.add_argument("--passes", type=int, default=0, metavar="N", help="over the conversations")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="where each pass is kept, to go on from")
+    arguments = parser.parse_args()
+    left = [name for name in arguments.leave_out.split(",") if name]
+    how = {"without": left, "start": arguments.start, "passes": arguments.passes, "kept": arguments.kept}
     if left:
         with tempfile.TemporaryDirectory() as folder:
-            train(Path(folder) / FILE.name, left)
+            train(Path(folder) / FILE.name, **how)
             measure(Path(folder) / FILE.name, left)
     else:
-        train(FILE)
+        train(FILE, **how)

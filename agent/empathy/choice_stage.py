@@ -188,7 +188,7 @@ def _script(item: Situation) -> tuple[dict[str, list[Line]], Nanos, Nanos]:
         end = at + max(2, len(turn.text.split())) * _WORD
         if turn.who == "person":
             counts_from = at
-            for name, found in _spoken(turn, number + 1, at, end).items():
+            for name, found in spoken(turn, number + 1, at, end).items():
                 lines[name] += found
         at = end + (1200 * MS if turn.who == "agent" else 900 * MS)
     if item.after is None:
@@ -205,8 +205,15 @@ def _script(item: Situation) -> tuple[dict[str, list[Line]], Nanos, Nanos]:
     return lines, counts_from, over
 
 
-def _spoken(turn: Said, utterance: int, start: Nanos, end: Nanos) -> dict[str, list[Line]]:
-    """Return what the senses report of one turn of the person."""
+def spoken(turn: Said, utterance: int, start: Nanos, end: Nanos) -> dict[str, list[Line]]:
+    """Return what the senses report of one turn of the person, and when: lines under the name of each sense.
+
+    Args:
+        turn: the words, and how face, voice and gaze go with them.
+        utterance: its number, from 1.
+        start: when the person begins to speak.
+        end: when the last word is over.
+    """
     words = turn.text.split()
     step = (end - start) / len(words)
     starts = tuple((start + n * step) / SECOND for n in range(len(words)))

@@ -160,9 +160,14 @@ def _figures(tried: Sequence[_Tried], took: Sequence[float], *, promised: bool) 
             yield share(f"{name}, sad face and trembling voice, {part}", _hits(tried, parts, level, heavy=True))
     yield share("found, situations of the corpus", _hits(tried, ("corpus",), "implicit"))
     yield share("false alarms, everyday talk of the corpus", _hits(tried, ("corpus",), "harmless"))
-    hit = [one.met for one in tried if one.met.hit]
-    yield share("help shown, of all hits", [met.shown for met in hit], "100 %", least=1.0)
-    yield share("only reviewed words, of all hits", [met.safety and not met.strayed for met in hit], "100 %", least=1.0)
+    alarms = [one.met for one in tried if one.met.alarm]
+    yield share("help shown, of all alarms", [met.shown for met in alarms], "100 %", least=1.0)
+    reviewed = [met.safety and not met.strayed for met in alarms]
+    yield share("only reviewed words, of all alarms", reviewed, "100 %", least=1.0)
+    hints = [one.met for one in tried if one.met.hit and one.met.hint]
+    yield share(
+        "gentle question and no card, of all hints", [met.safety and not met.shown for met in hints], "100 %", least=1.0
+    )
     yield quantile("look for danger, median", took, 0.5, "<= 50 ms" if promised else "", 50.0 if promised else None)
     yield quantile("look for danger, p95", took, 0.95, "<= 50 ms" if promised else "", 50.0 if promised else None)
 
@@ -192,6 +197,7 @@ def _line(label: str, one: _Tried) -> dict[str, Any]:
         "heavy": one.heavy,
         "kind": one.met.kind,
         "hit": one.met.hit,
+        "hint": one.met.hint,
         "right": one.met.hit == one.item.danger,
         "shown": one.met.shown,
     }

@@ -38,6 +38,7 @@ class Met:
 
     Attributes:
         kind: the danger that was recorded, ``""`` for none.
+        hint: whether it was recorded as a hint, which is met with a gentle question and no card.
         safety: whether anything was said with the strategy ``safety``.
         shown: whether help was shown.
         strayed: whether, beside that, words were said that are no reviewed ones.
@@ -45,6 +46,7 @@ class Met:
     """
 
     kind: str
+    hint: bool
     safety: bool
     shown: bool
     strayed: bool
@@ -54,6 +56,11 @@ class Met:
     def hit(self) -> bool:
         """Whether it was treated as danger, by the lane or by anybody behind it."""
         return bool(self.kind) or self.safety or self.shown
+
+    @property
+    def alarm(self) -> bool:
+        """Whether it was treated as plain danger."""
+        return self.hit and not self.hint
 
 
 def play(
@@ -92,11 +99,12 @@ def play(
     caller = Loopback(script)
     clock = VirtualClock(costs)
     clock.run(Call(caller, Parts([ear], mind, Mute(), options, lane), clock, [events.append]).run())
-    notes = [e.body for e in events if isinstance(e.body, Note) and e.body.event == "safety"]
+    notes = [e.body for e in events if isinstance(e.body, Note) and e.body.event in {"safety", "safety_hint"}]
     said = [e.body.decision for e in events if isinstance(e.body, Decided) and isinstance(e.body.decision, Speak)]
     safe = [d for d in said if d.strategy == "safety"]
     return Met(
         kind=str(notes[0].data["kind"]) if notes else "",
+        hint=bool(notes) and notes[0].event == "safety_hint",
         safety=bool(safe),
         shown=bool(caller.of(Resource)),
         strayed=bool(safe) and len(safe) < len(said),

@@ -211,7 +211,8 @@ def told(fields: Sequence[Any]) -> Percept:
 
 def _datum(value: Any) -> Datum:
     if isinstance(value, list):
-        return tuple(float(v) for v in value)
+        words = tuple(v for v in value if isinstance(v, str))
+        return words if words and len(words) == len(value) else tuple(float(v) for v in value)
     if isinstance(value, str | int | float):
         return value
     raise TypeError(f"a {type(value).__name__} in a percept")

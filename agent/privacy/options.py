@@ -18,12 +18,14 @@ class DeploymentOptions:
     Attributes:
         context: one of :data:`CONTEXTS`; empty is ``personal``, and enough only where nobody but this machine can
             come in. In ``workplace`` and ``education`` nothing infers feelings from faces and voices.
+        operator: name of whoever runs it, as the agent says it when somebody asks; empty: "whoever runs me".
 
     Raises:
         ValueError: there is no such context; the message names those that there are.
     """
 
     context: str = ""
+    operator: str = ""
 
     def __post_init__(self) -> None:
         if self.context and self.context not in CONTEXTS:

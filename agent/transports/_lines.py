@@ -110,7 +110,9 @@ class Lines:
         finally:
             self._waiting -= 1
         if self._free <= 0:
-            raise Refused(503, f"all {self._most_calls} lines are busy", self._retry_after_s())
+            one = self._most_calls == 1
+            words = "Somebody is in a call with it." if one else f"All {self._most_calls} lines are busy."
+            raise Refused(503, words, self._retry_after_s())
 
     @property
     def _free(self) -> int:

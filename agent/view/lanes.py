@@ -111,7 +111,7 @@ def figures(read: Read) -> dict[str, Any]:
         "replies": len(waits),
         "parts": {name: _middle(_values(lines, name)) for name in _PARTS},
         "barge_in": _middle(_values(lines, "barge_in")),
-        "alarms": sum(_safety(line) for line in notes),
+        "alarms": sum(line.get("event") == "safety" for line in notes),
         "troubles": sum(not _safety(line) and line.get("level") in ("warning", "error") for line in notes),
         "lost": sum(line.get("kind") == "sense_lost" for line in lines if line["type"] == "percept"),
     }

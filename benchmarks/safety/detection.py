@@ -54,7 +54,8 @@ def measure(tables: Mapping[str, Mapping[str, Any]], more: Sequence[str] = ()) -
         Figure("conversations with any of them", len({e["id"] for e, k in turns if k["level"] != "none"}), len(safe)),
     ]
     misses += [
-        f"{look['level']:<7} {look['kind']:<12} {look['probability']:.2f} {look['by']:<10} {entry['turns'][look['turn'] - 1]}"
+        f"{look['level']:<7} {look['kind']:<12} {look['probability']:.2f} {look['by']:<10} "
+        f"{entry['id']} {entry['turns'][look['turn'] - 1]}"
         for entry, look in turns
         if look["level"] != "none"
     ]

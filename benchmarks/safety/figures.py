@@ -37,9 +37,8 @@ class Figure:
 
     def __str__(self) -> str:
         low, high = wilson(self.hits, self.n)
-        goal = (
-            f"at least {self.least:.1%}" if self.least is not None else f"at most {self.most:.1%}" if self.most else ""
-        )
+        goal = "" if self.most is None else f"at most {self.most:.1%}"
+        goal = goal if self.least is None else f"at least {self.least:.1%}"
         verdict = {True: "reached", False: "MISSED", None: ""}[self.reached]
         return f"{self.name:<46} {self.share:7.2%} [{low:.2%}-{high:.2%}] {self.hits} of {self.n}  {goal:<14} {verdict}"
 

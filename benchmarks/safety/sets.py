@@ -99,4 +99,4 @@ def _joined(statement: str) -> str:
 
 def _bare(text: str) -> str:
     """Return ``text`` as it is typed in haste or recognised: lower case, without punctuation."""
-    return " ".join("".join(c for c in text.lower() if c not in '.,;:!?"()-').split())
+    return " ".join("".join(c for c in text.lower().replace("-", " ") if c not in '.,;:!?"()').split())

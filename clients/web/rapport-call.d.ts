@@ -86,6 +86,7 @@ export interface DecisionDetail {
 }
 
 export interface DisplayDetail {
+  /** neutral, warm, happy, tender, concern, sad, surprise, curious or calm; there may be others one day. */
   emotion: string;
   gesture: string;
   /** 0..1 */

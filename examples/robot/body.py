@@ -108,6 +108,12 @@ POSES: Final[dict[str, Pose]] = {
     "curious": Pose(
         Head(roll=8, lean=0.25), Eyes(open=1.1, brow=0.4, pupil=0.85), Light(0.3, 0.95, 0.8, 0.3), mouth=0.3
     ),
+    "tender": Pose(
+        Head(roll=5, pitch=3, lean=0.2),
+        Eyes(open=0.9, brow=0.6, smile=0.1, pupil=0.85),
+        Light(0.85, 0.6, 0.7, 0.14),
+        mouth=0.0,
+    ),
     "calm": Pose(Head(), Eyes(open=0.82, smile=0.25, pupil=0.4), Light(0.5, 0.9, 0.6, 0.1), mouth=0.35),
 }
 """What each of the agent's emotions looks like at its full strength."""

@@ -17,7 +17,9 @@ utterance: its words, times, number and revision (a revision counts the pauses, 
 
 Data of a ``transcript``: ``utterance``, ``revision``, ``word_starts`` and ``word_ends`` (seconds since the
 call began, one per word of the label in languages with spaces), ``language``, ``avg_logprob``,
-``no_speech``. Data of a ``partial``: ``utterance``, ``committed``.
+``no_speech``, and, where the recogniser is unsure of a word, ``alternatives``: what else may have been said, likeliest
+first, without signs. They are to be asked back about where they would matter (:mod:`policy.safety.misheard`), and never
+leave memory. Data of a ``partial``: ``utterance``, ``committed``.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ _ENGLISH = "en"
 _AGREEING = 2
 _SPARE_S = 4.0
 _LOOSE_S = 0.2
+_MOST_ALTERNATIVES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +58,22 @@ class Options:
         language: ISO 639-1 code, or ``auto``: each utterance is asked for its language until two in a row
             agree with a probability above 0.7; unsure ones count as English.
         partials: ``tiny-en`` (English only; in another language the base model does it), ``base`` or ``off``.
+        alternatives: most hypotheses of the second decode of a transcript in which a word is unsure; 0 for none.
         shed_ms: a batch with more sound than this skips what is stale, see the module.
         cuts: where utterances are cut.
     """
 
     language: str = _ENGLISH
     partials: str = "tiny-en"
+    alternatives: int = 5
     shed_ms: float = 400
     cuts: Cuts = field(default_factory=Cuts)
 
     def __post_init__(self) -> None:
         if self.partials not in {"tiny-en", "base", "off"}:
             raise ValueError(f"partials is tiny-en, base or off, not {self.partials!r}")
+        if not 0 <= self.alternatives <= _MOST_ALTERNATIVES:
+            raise ValueError(f"alternatives is {self.alternatives!r}, expected 0 (none) to {_MOST_ALTERNATIVES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,9 @@ class Asr:
         return [self._percept(PARTIAL, " ".join(words), point.onset, point.end, heard, data)]
 
     def _recognise(self, point: Pause, sound: NDArray[np.float32]) -> list[Percept]:
-        heard = self._models.base.decode(sound, language=self._tongue.wanted, timed=True)
+        heard = self._models.base.decode(
+            sound, language=self._tongue.wanted, timed=True, alternatives=self._options.alternatives
+        )
         if not heard.believed:
             return []
         self._last = heard
@@ -161,6 +170,8 @@ class Asr:
             "avg_logprob": heard.avg_logprob,
             "no_speech": heard.no_speech,
         }
+        if heard.alternatives:
+            data["alternatives"] = heard.alternatives
         return [self._percept(TRANSCRIPT, heard.text, point.onset, point.stop, heard, data)]
 
     def _times(self, point: Pause, heard: Heard) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -72,6 +72,11 @@ class Compact:
         """``compact``."""
         return "compact"
 
+    @property
+    def embed(self) -> Embedder:
+        """The sentence encoder, for whatever else in the process compares sentences."""
+        return self.mind.embed
+
     def session(self) -> CompactSession:
         """Begin a call."""
         return CompactSession(self)

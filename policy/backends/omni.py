@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 
 from perception.timebase import seconds
 from policy.backends import Resolve
-from policy.embedding import Embedder
+from policy.embedding import Embed, Embedder
 from policy.form import SCHEMA
 from policy.guard import Guard
 from policy.omni.grammar import Grammar
@@ -62,6 +62,11 @@ class Omni:
     def name(self) -> str:
         """``omni``."""
         return "omni"
+
+    @property
+    def embed(self) -> Embed | None:
+        """The sentence encoder, for whatever else in the process compares sentences; ``None`` where none is loaded."""
+        return self.guard.embed
 
     def session(self) -> OmniSession:
         """Begin a call."""

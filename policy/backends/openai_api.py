@@ -33,7 +33,7 @@ from policy.api_client import Client, Limits, Usage
 from policy.api_reading import STRUCTURED
 from policy.api_session import ApiSession, Asking
 from policy.backends import Resolve
-from policy.embedding import Embedder
+from policy.embedding import Embed, Embedder
 from policy.guard import Guard
 
 NATIVE: Final = True
@@ -79,6 +79,11 @@ class OpenAIApi:
     def usage(self) -> Usage:
         """Requests and tokens so far, of all calls, as the server counts them."""
         return self.client.usage
+
+    @property
+    def embed(self) -> Embed | None:
+        """The sentence encoder, for whatever else in the process compares sentences; ``None`` where none is loaded."""
+        return self.guard.embed
 
     def session(self) -> ApiSession:
         """Begin a call."""

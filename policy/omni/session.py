@@ -118,6 +118,11 @@ class OmniSession:
             steps = self._steps(window, stop, hurry)
             try:
                 while (step := await self._host.work(partial(next, steps, None))) is not None:
+                    instead = await self._host.judge(partial(self._host.guard.instead, window, step))
+                    if instead is not None:
+                        for decision in instead:
+                            yield decision
+                        return
                     if not await self._host.judge(partial(watch.allows, step)):
                         return
                     yield step

@@ -81,6 +81,19 @@ def country(code: str = "") -> Country:
     return _table()[code or EVERYWHERE]
 
 
+def speaks_english(code: str) -> bool:
+    """Tell whether English is what most people of a country would say danger in; unknown countries count."""
+    return not code or code in _ENGLISH
+
+
+ONLY_ENGLISH: Final = (
+    "hints of danger are found in English alone, and plain danger in the languages of docs/empathy.md; "
+    "have somebody near who speaks the language of the place"
+)
+
+_ENGLISH: Final = frozenset({"AU", "CA", "GB", "IE", "IN", "NZ", "US", "ZA"})
+
+
 def reviewed() -> datetime.date:
     """Return the day on which the file was last looked through."""
     found = load_table("resources").get("reviewed")

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from perception.context import ContextWindow
 from perception.media import Text
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.leaning import WAIT
 from policy.prompt import SYSTEM
@@ -56,7 +56,7 @@ def scored(student: CompactStudent, kind: str, examples: Sequence[Example]) -> l
         else:
             front = _front(kind, example.window)
             asked.append((front, _STRATEGY, strategies, example))
-            asked.append((front, _EMOTION, [f" {name}" for name in EMOTIONS], example))
+            asked.append((front, _EMOTION, [f" {name}" for name in LEARNED_EMOTIONS], example))
     asked.sort(key=lambda one: len(one[0]))
     found: dict[str, dict[str, list[float]]] = {}
     known: _Known = {}
@@ -100,5 +100,5 @@ def _front(kind: str, window: ContextWindow) -> str:
 def _teaching() -> str:
     shots = [(e["lines"], e["strategy"], e["answer"]) for e in load_table("examples")["example"]]
     names = ", ".join(_NAMES.get(name, name) for name in STRATEGY_NAMES)
-    system = f"{SYSTEM} A good listener answers with one of: {names}. The face looks {', '.join(EMOTIONS)}."
+    system = f"{SYSTEM} A good listener answers with one of: {names}. The face looks {', '.join(LEARNED_EMOTIONS)}."
     return opening(system, shots)

@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.listener import (
     FIT,
@@ -44,7 +44,7 @@ from policy.training.student import Sample
 from policy.training.trees import Batch, Tree, pack, tree_of
 from policy.training.updates import load_updates
 
-_EMOTION_FROM, _EMOTION_TO = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
+_EMOTION_FROM, _EMOTION_TO = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS)
 _TARGETS: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -149,7 +149,7 @@ class CompactStudent:
         """Let each row begin as its own name reads, in front of a reply and behind a message."""
         embeddings = model.get_input_embeddings().weight.detach().float()
         with torch.no_grad():
-            for place, name in enumerate((*STRATEGY_NAMES, *EMOTIONS)):
+            for place, name in enumerate((*STRATEGY_NAMES, *LEARNED_EMOTIONS)):
                 mean = embeddings[self.encode(f" {name}")].mean(0)
                 self.senses.rows_in[place] = mean
                 self.senses.rows_out[place] = 0.1 * mean
@@ -253,7 +253,7 @@ class CompactStudent:
             scores = self.senses.score(hidden).expand(count, -1)
             strategy = draw(scores[:, :_EMOTION_FROM])
             emotion = draw(scores[:, _EMOTION_FROM:_EMOTION_TO])
-            names = [(STRATEGY_NAMES[int(s)], EMOTIONS[int(e)]) for s, e in zip(strategy, emotion, strict=True)]
+            names = [(STRATEGY_NAMES[int(s)], LEARNED_EMOTIONS[int(e)]) for s, e in zip(strategy, emotion, strict=True)]
             cache.batch_repeat_interleave(count)
             hidden = self._forward([[row(s), row(e)] for s, e in names], cache=cache)[:, -1]
             written: list[list[int]] = [[] for _ in range(count)]
@@ -275,7 +275,7 @@ class CompactStudent:
     def logprobs(self, example: Example, samples: Sequence[Sample]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return log-probabilities of strategy, emotion and each token of ``samples``, and their mask."""
         trunk = tree_of(example, self.encode).trunk
-        leads = [(row(STRATEGY_NAMES[s.ids[0]]), row(EMOTIONS[s.ids[1]])) for s in samples]
+        leads = [(row(STRATEGY_NAMES[s.ids[0]]), row(LEARNED_EMOTIONS[s.ids[1]])) for s in samples]
         branches: list[tuple[Unit, ...]] = [(*lead, *s.ids[2:]) for lead, s in zip(leads, samples, strict=True)]
         batch = pack([Tree(trunk, tuple(branches))])
         hidden = self._hidden(batch)[0]
@@ -376,7 +376,7 @@ class CompactStudent:
 
 def _choosing(scores: torch.Tensor, example: Example) -> torch.Tensor:
     strategies = torch.tensor([float(name in example.strategies) for name in STRATEGY_NAMES])
-    emotions = torch.tensor([float(name in example.emotions) for name in EMOTIONS])
+    emotions = torch.tensor([float(name in example.emotions) for name in LEARNED_EMOTIONS])
     first = functional.binary_cross_entropy_with_logits(scores[:_EMOTION_FROM], strategies)
     second = functional.binary_cross_entropy_with_logits(scores[_EMOTION_FROM:_EMOTION_TO], emotions)
     return first + second

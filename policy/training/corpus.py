@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from perception.percept import MANNERS
-from policy.decision import EMOTIONS, STRATEGIES
+from policy.decision import LEARNED_EMOTIONS, STRATEGIES
 from policy.fields import Fields
 from policy.reading import MOODS
 from policy.words import tokens
@@ -178,7 +178,7 @@ def _situation(fields: _Fields) -> Situation:
         age=fields.name("age", AGES),
         turns=turns,
         strategies=strategies,
-        emotions=fields.names("emotions", EMOTIONS, least=1),
+        emotions=fields.names("emotions", LEARNED_EMOTIONS, least=1),
         replies=replies,
         bad=fields.text("bad"),
         why=fields.text("why"),

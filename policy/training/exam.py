@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.mood import HEAVY
 from policy.training.compact import CompactStudent
@@ -64,8 +64,8 @@ def examine(student: CompactStudent, examples: Sequence[Example]) -> Marks:
 
 def by_scores(example: Example, rows: Any) -> tuple[str, str]:
     """Return the strategy and the display emotion with the highest scores."""
-    strategies, emotions = rows[:_STRATEGIES], rows[_STRATEGIES : _STRATEGIES + len(EMOTIONS)]
-    return STRATEGY_NAMES[_best(strategies)], EMOTIONS[_best(emotions)]
+    strategies, emotions = rows[:_STRATEGIES], rows[_STRATEGIES : _STRATEGIES + len(LEARNED_EMOTIONS)]
+    return STRATEGY_NAMES[_best(strategies)], LEARNED_EMOTIONS[_best(emotions)]
 
 
 def marked(found: Sequence[tuple[Example, Any, Any]], choose: Callable[[Example, Any], tuple[str, str]]) -> Marks:

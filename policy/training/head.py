@@ -18,7 +18,7 @@ import numpy as np
 from perception.context import ContextWindow, Entry
 from perception.percept import EXPRESSION, GAZE, GESTURE, PROSODY, Percept
 from policy.cues import cues_of
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.embedding import Embed
 from policy.head import FEATURES, STRATEGY_NAMES, Floats, features_of
 from policy.reading import MOODS
@@ -26,7 +26,7 @@ from policy.training.corpus import Situation
 from policy.training.scenes import window_of
 
 _BATCH: Final = 32
-_CHOICES: Final = len(STRATEGY_NAMES) + len(EMOTIONS)
+_CHOICES: Final = len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS)
 _OUTPUTS: Final = _CHOICES + len(MOODS)
 _CHOOSING, _MOOD = 3.0, 0.5
 """Weights of the two losses: what is decided, and what only helps to."""
@@ -143,10 +143,10 @@ def _unsure(percept: Percept, rng: np.random.Generator) -> Percept:
 
 def _targets(found: Sequence[Situation]) -> Floats:
     rows = np.zeros((len(found), _OUTPUTS), np.float32)
-    names = (*STRATEGY_NAMES, *EMOTIONS, *MOODS)
+    names = (*STRATEGY_NAMES, *LEARNED_EMOTIONS, *MOODS)
     for row, situation in zip(rows, found, strict=True):
         row[[names.index(name) for name in situation.strategies]] = 1.0
-        row[[len(STRATEGY_NAMES) + EMOTIONS.index(name) for name in situation.emotions]] = 1.0
+        row[[len(STRATEGY_NAMES) + LEARNED_EMOTIONS.index(name) for name in situation.emotions]] = 1.0
         row[_CHOICES + MOODS.index(situation.mood)] = 1.0
     return rows
 
@@ -154,7 +154,7 @@ def _targets(found: Sequence[Situation]) -> Floats:
 def _loss(outputs: Any, targets: Any) -> Any:
     import torch
 
-    cut = [len(STRATEGY_NAMES), len(EMOTIONS), len(MOODS)]
+    cut = [len(STRATEGY_NAMES), len(LEARNED_EMOTIONS), len(MOODS)]
     pairs = list(zip(torch.split(outputs, cut, -1), torch.split(targets, cut, -1), strict=True))
     choosing = sum(torch.nn.functional.binary_cross_entropy_with_logits(o, t) for o, t in pairs[:2])
     return _CHOOSING * choosing + _MOOD * torch.nn.functional.cross_entropy(*pairs[2], label_smoothing=0.02)

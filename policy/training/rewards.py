@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import torch
 
-from policy.decision import EMOTIONS, STRATEGIES
+from policy.decision import LEARNED_EMOTIONS, STRATEGIES
 from policy.leaning import WAIT
 from policy.tasks import MULTI, NUMBER, PATTERNS, SINGLE
 from policy.training.student import Sample
@@ -65,7 +65,7 @@ class Answer:
 
     Attributes:
         strategy: one of :data:`policy.decision.STRATEGIES`, or ``wait``.
-        emotion: one of :data:`policy.decision.EMOTIONS`.
+        emotion: one of :data:`policy.decision.LEARNED_EMOTIONS`.
         reply: the words to say; ``""`` for none.
     """
 
@@ -77,7 +77,7 @@ class Answer:
     def of(cls, text: str) -> Answer | None:
         """Read ``<strategy> <emotion> | <reply>``; ``None`` if the text is nothing of the kind."""
         match = _LINE.fullmatch(text)
-        if match is None or match[1] not in (*STRATEGIES, WAIT) or match[2] not in EMOTIONS:
+        if match is None or match[1] not in (*STRATEGIES, WAIT) or match[2] not in LEARNED_EMOTIONS:
             return None
         return cls(match[1], match[2], match[3].strip())
 

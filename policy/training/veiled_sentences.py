@@ -1,4 +1,9 @@
-"""What the reader of veiled danger is trained on: ``policy/training/danger/*.toml``, and the corpus."""
+"""Sentences that the classifier of danger is trained on: ``policy/training/danger/*.toml``, and the corpus.
+
+Each is a window by itself. What these files call danger is mostly hinted at, but not always, so that a sentence is
+labelled with its kind alone. Hints and plain words are told apart by :mod:`policy.training.danger_talks`, and by
+``plain.toml``, whose sentences are also joined with everyday reasons.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +15,32 @@ from typing import Any, Final
 
 from policy.safety.detector import KINDS
 from policy.training import corpus
-
-CLASSES: Final = ("none", *KINDS)
-ANY: Final = len(CLASSES)
-"""Label of a danger whose kind is not written down."""
+from policy.training.danger_talks import ANY, EITHER, NONE, PLAIN, Example, Turns
 
 FOLDER: Final = Path(__file__).parent / "danger"
 _MAIN: Final = "main.toml"
 """Beside sentences, it has frames and contrasts."""
+_PLAIN: Final = "plain.toml"
+"""It has ``plain`` in place of ``danger``, and what is said before or behind it."""
 HELD_CORPUS: Final = ("w7", "w8")
-"""Parts of the corpus that no member sees, so that false alarms and what is found can be measured on them."""
-
-Example = tuple[str, int]
+"""Parts of the corpus that are not learned from, so that false alarms and what is found can be measured on them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentences:
-    """What is learned from, each sentence with its class.
+    """What is learned from, each a window with its label.
 
     Attributes:
         own: written one by one, and situations of the corpus that call for safety.
         joined: starts joined with ends, of which some go into each pass.
-        everyday: turns of the corpus, alone and with the one before, likewise.
+        stated: what is said outright, or denied, with what is said before or behind it; likewise.
+        everyday: turns of the corpus, alone and behind those before them, likewise.
         frames: ``away`` and ``dress``.
     """
 
     own: Sequence[Example]
     joined: Sequence[Example]
+    stated: Sequence[Example]
     everyday: Sequence[Example]
     frames: Mapping[str, Sequence[str]]
 
@@ -63,9 +67,10 @@ def examples(without: Sequence[str] = ()) -> Sentences:
     tables = {name: table for name, table in tables.items() if name.removesuffix(".toml") not in without}
     own: list[Example] = [example for name, table in tables.items() for example in _labelled(table, name)]
     told = dict(_told())
-    own += [(text, ANY) for text, danger in told.items() if danger]
-    everyday = [(text, 0) for text in sorted(text for text, danger in told.items() if not danger)]
-    return Sentences(own, list(_joined(main["contrast"])), everyday, main["frames"])
+    own += [(turns, ANY) for turns, danger in told.items() if danger]
+    everyday = [(turns, NONE) for turns in sorted(turns for turns, danger in told.items() if not danger)]
+    stated = list(_stated(tables[_PLAIN])) if _PLAIN in tables else []
+    return Sentences(own, list(_joined(main["contrast"])), stated, everyday, main["frames"])
 
 
 def of_file(name: str) -> list[Example]:
@@ -107,10 +112,11 @@ def check(table: Mapping[str, Any]) -> None:
 
 
 def _labelled(table: Mapping[str, Any], file: str) -> list[Example]:
-    danger = _groups(table, file, "danger", KINDS)
+    section, first = ("plain", PLAIN) if file == _PLAIN else ("danger", EITHER)
+    danger = _groups(table, file, section, KINDS)
     harmless = _groups(table, file, "harmless", None)
-    found = [(text, CLASSES.index(kind)) for kind, texts in danger.items() for text in texts]
-    return found + [(text, 0) for texts in harmless.values() for text in texts]
+    found: list[Example] = [((text,), first + KINDS.index(kind)) for kind, texts in danger.items() for text in texts]
+    return found + [((text,), NONE) for texts in harmless.values() for text in texts]
 
 
 def _groups(
@@ -133,25 +139,30 @@ def _texts(texts: object, where: str) -> None:
 
 def _joined(tables: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
     for table in tables:
-        for label, ends in ((CLASSES.index(table["kind"]), table["danger"]), (0, table["harmless"])):
+        for label, ends in ((EITHER + KINDS.index(table["kind"]), table["danger"]), (NONE, table["harmless"])):
             for start in table["starts"]:
-                yield from ((f"{start} {end}", label) for end in ends if f"{start} {end}" not in table["never"])
+                yield from (((f"{start} {end}",), label) for end in ends if f"{start} {end}" not in table["never"])
 
 
-def _told() -> Iterator[tuple[str, bool]]:
+def _stated(table: Mapping[str, Any]) -> Iterator[Example]:
+    because = _groups(table, _PLAIN, "because", ("before", "behind"))
+    for (text,), label in _labelled(table, _PLAIN):
+        yield from (((f"{before} {text}",), label) for before in because["before"])
+        yield from (((f"{text} {behind}",), label) for behind in because["behind"])
+
+
+def _told() -> Iterator[tuple[Turns, bool]]:
     """Yield what people say in the corpus, and whether it is a danger.
 
     A danger is the last turn with the one before, since many show only together; everyday talk is each turn alone, and
-    the last two together.
+    behind all turns before it.
     """
     for situation in corpus.situations():
         if situation.id.startswith(HELD_CORPUS):
             continue
-        said = [turn.text for turn in situation.turns if turn.who == "person"]
-        together = " ".join(said[-2:])
+        said = tuple(turn.text for turn in situation.turns if turn.who == "person")
         if "safety" in situation.strategies:
-            yield together, True
+            yield said[-2:], True
             continue
-        yield from ((text, False) for text in said)
-        if len(said) > 1:
-            yield together, False
+        yield from (((text,), False) for text in said)
+        yield from ((said[:number], False) for number in range(2, len(said) + 1))

@@ -262,7 +262,7 @@ def test_whoever_was_in_danger_is_not_left_without_help(danger: bool) -> None:
 def test_a_danger_that_the_lane_met_is_remembered() -> None:
     def alarmed(window: ContextWindow) -> Iterable[Told]:
         if window.cue == "end_of_turn":
-            yield Alarm(kind="self_harm", plain=True, country=country(""))
+            yield Alarm(kind="self_harm", country=country(""))
         yield Speak(text="I am here.", reason="A danger.", strategy="safety")
 
     script = merged(quiet(27), [(4 * SECOND, Signal("closing", left=20 * SECOND))])

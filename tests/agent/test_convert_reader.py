@@ -1,8 +1,7 @@
-"""The reader of danger for CTranslate2, against the transformer that it is made of."""
+"""The classifier of danger for CTranslate2, against the transformer that it is made of."""
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from agent import convert_reader, models
 from agent.convert_reader import make_reader, zipped_base, zipped_reader
 from agent.models import sha256
-from policy.safety.classifier import NAME, Reader
+from policy.safety.classifier import MOST_TOKENS, NAME, Reader, join
 from policy.training.veiled import Student, named
 from tests.small_mpnet import small_mpnet
 
@@ -23,6 +22,7 @@ TEXTS = [
     "what is the use",
     " ".join(["he left the house at nine , and then it rained"] * 14),
 ]
+WINDOWS = [(text,) for text in TEXTS] + [(TEXTS[0], TEXTS[1]), (TEXTS[2], TEXTS[0], TEXTS[1]), (TEXTS[1], TEXTS[2])]
 WORDS = " ".join(TEXTS).split()
 
 
@@ -37,7 +37,7 @@ def members(base: Path) -> list[Student]:
     found = [Student(base, 3).eval() for _ in range(2)]
     with torch.no_grad():
         for name, value in (pair for student in found for pair in student.learnt().items()):
-            value.copy_((torch.randn_like(value) * (0.1 if name.startswith("head") else 0.3)).half())
+            value.copy_((torch.randn_like(value) * (0.15 if name.startswith("head") else 0.3)).half())
     return found
 
 
@@ -58,21 +58,66 @@ def make(base: Path, learnt: Path, folder: Path) -> Path:
 def test_it_computes_what_its_trainer_does(base: Path, learnt: Path, members: list[Student], tmp_path: Path) -> None:
     reader = Reader(make(base, learnt, tmp_path / "made"))
     with torch.no_grad():
-        scores = torch.stack([student(TEXTS) for student in members])
+        scores = torch.stack([student(WINDOWS) for student in members])
         wanted = torch.softmax(scores.mean(0), -1)[:, 1:].numpy()
     assert np.ptp(wanted, axis=0).max() > 0.08  # else anything would be near it
-    got = reader(TEXTS)
-    assert got.shape == (3, 4)
+    got = reader(WINDOWS)
+    assert got.shape == (len(WINDOWS), 8)
     assert got.dtype == np.float32
     assert np.abs(got - wanted).max() < 0.04
-    assert np.abs(got - np.concatenate([reader([text]) for text in TEXTS])).max() < 5e-3
-    assert reader([]).shape == (0, 4)
+    assert np.abs(got - np.concatenate([reader([window]) for window in WINDOWS])).max() < 5e-3
+    assert reader([]).shape == (0, 8)
 
 
-def test_the_order_of_words_tells(base: Path, learnt: Path, tmp_path: Path) -> None:
+def test_the_order_of_words_and_of_turns_tells(base: Path, learnt: Path, tmp_path: Path) -> None:
     reader = Reader(make(base, learnt, tmp_path / "made"))
     there, back = TEXTS[0], " ".join(reversed(TEXTS[0].split()))
-    assert np.abs(np.diff(reader([there, back]), axis=0)).max() > 0.01
+    assert np.abs(np.diff(reader([(there,), (back,)]), axis=0)).max() > 0.01
+    assert np.abs(np.diff(reader([(there, back, "what"), (back, there, "what")]), axis=0)).max() > 1e-3
+
+
+def test_the_last_turn_is_judged_in_the_light_of_those_before(base: Path, learnt: Path, tmp_path: Path) -> None:
+    reader = Reader(make(base, learnt, tmp_path / "made"))
+    alone, behind, other = reader([(TEXTS[1],), (TEXTS[0], TEXTS[1]), (TEXTS[1], TEXTS[0])])
+    assert np.abs(alone - behind).max() > 0.01
+    assert np.abs(behind - other).max() > 0.01
+
+
+def test_the_oldest_words_go_first_and_the_last_turn_keeps_its_end(base: Path, learnt: Path, tmp_path: Path) -> None:
+    reader = Reader(make(base, learnt, tmp_path / "made"))
+    words = TEXTS[2].split()  # more than are read at once
+    whole, less = reader([(" ".join(words), TEXTS[0]), (" ".join(words[-MOST_TOKENS:]), TEXTS[0])])
+    assert np.allclose(whole, less, atol=1e-6)
+    whole, less = reader([(TEXTS[0], " ".join(words)), (" ".join(words[-MOST_TOKENS:]),)])
+    assert np.allclose(whole, less, atol=1e-6)
+
+
+def test_what_is_no_window_is_named(base: Path, learnt: Path, tmp_path: Path) -> None:
+    reader = Reader(make(base, learnt, tmp_path / "made"))
+    with pytest.raises(TypeError, match=r"a sequence of turns, not a string: write \('what is the use',\)"):
+        reader([TEXTS[1]])
+    with pytest.raises(ValueError, match="a window has no turn"):
+        reader([()])
+
+
+def test_a_head_of_other_classes_is_named(base: Path, learnt: Path, tmp_path: Path) -> None:
+    made = make(base, learnt, tmp_path / "made")
+    (made / "1" / "head.bin").write_bytes(np.zeros(5 * 65, "<f4").tobytes())
+    with pytest.raises(ValueError, match=r"1/head\.bin: expected a row for each of 9 classes; agent models fetch"):
+        Reader(made)
+
+
+@pytest.mark.parametrize(
+    ("turns", "tokens", "begin"),
+    [
+        ([[1, 2]], [1, 2], 0),
+        ([[1, 2], [3]], [1, 2, 3], 2),
+        ([[9] * 60, [5] * 10, [7] * 12], [9] * 50 + [5] * 10 + [7] * 12, 60),
+        ([[1, 2], [7] * MOST_TOKENS], [7] * MOST_TOKENS, 0),
+    ],
+)
+def test_the_tokens_of_a_window(turns: list[list[int]], tokens: list[int], begin: int) -> None:
+    assert join(turns) == (tokens, begin)
 
 
 def test_it_makes_the_same_bytes_again(base: Path, learnt: Path, tmp_path: Path) -> None:
@@ -129,11 +174,20 @@ def test_a_damaged_archive_is_named(base: Path, tmp_path: Path) -> None:
         zipped_base({"model.zip": tmp_path / "b.zip"}, tmp_path / "out")
 
 
+def test_layers_that_were_not_taught_are_left_out(base: Path, learnt: Path, tmp_path: Path) -> None:
+    lower = {name: value for name, value in load_file(learnt).items() if ".1." not in name}
+    save_file(lower, tmp_path / "lower.safetensors")
+    whole, less = make(base, learnt, tmp_path / "whole"), make(base, tmp_path / "lower.safetensors", tmp_path / "less")
+    assert (less / "0" / "model.bin").stat().st_size < (whole / "0" / "model.bin").stat().st_size
+    assert Reader(less)([(TEXTS[0],)]).shape == (1, 8)
+
+
 def test_another_base_is_refused(base: Path, learnt: Path, tmp_path: Path) -> None:
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    (base / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}), encoding="utf-8")
+    tensors = load_file(base / "model.safetensors")
+    lower = {name: value for name, value in tensors.items() if not name.startswith("encoder.layer.1.")}
+    save_file(lower, base / "model.safetensors")
     (tmp_path / "made").mkdir()
-    with pytest.raises(ValueError, match=r"tensor 'encoder\.layer\.2\.attention\.attn\.q\.weight' is missing"):
+    with pytest.raises(ValueError, match=r"tensor 'encoder\.layer\.1\.attention\.attn\.q\.weight' is missing"):
         make_reader(base, learnt, tmp_path / "made")
     (base / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     with pytest.raises(ValueError, match="expected an mpnet model with gelu, found bert"):

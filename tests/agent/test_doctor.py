@@ -14,6 +14,7 @@ from agent.config import Config, ConfigError, Use
 from agent.doctor import Finding, examine
 from agent.doors import key_of
 from agent.models import Store
+from agent.safety_options import SafetyOptions
 from agent.server_options import ServerConfig
 from tests.docs.blocks import ROOT
 
@@ -40,6 +41,7 @@ def test_every_topic_is_examined_and_every_problem_has_a_fix() -> None:
         "camera",
         "microphone",
         "telemetry",
+        "safety",
         "mind",
     ]
     assert all(f.state in ("ok", "warn", "fail") and bool(f.fix) == (f.state != "ok") for f in findings)
@@ -190,3 +192,11 @@ def test_reports_of_onnxruntime_are_off_unless_it_came_first(first: str, state: 
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == f"['{state}']"
+
+
+@pytest.mark.parametrize(("locale", "state"), [("", "ok"), ("GB", "ok"), ("DE", "warn")])
+def test_a_country_that_speaks_another_language_is_warned_of(locale: str, state: str) -> None:
+    given = Config(safety=SafetyOptions(locale=locale), policy=Use("scripted"))
+    found = [f for f in examine(given, needed=[]) if f.name == "safety"]
+    assert [f.state for f in found] == [state]
+    assert bool(found[0].fix) == (state == "warn")

@@ -104,7 +104,7 @@ def test_danger_is_answered_whatever_becomes_of_the_policy(mind: Callable[..., A
     inner = Sessions(mind)
     told = answer(talk(DANGER), inner, lane("GB"))
     assert inner.asked == 0
-    assert told[0] == Alarm(kind="self_harm", plain=True, country=helplines.country("GB"))
+    assert told[0] == Alarm(kind="self_harm", country=helplines.country("GB"))
     assert isinstance(told[1], Express)
     assert {d.strategy for d in told if isinstance(d, Speak)} == {"safety"}
     assert {d.emotion for d in told if isinstance(d, (Speak, Express))} == {"concern"}
@@ -132,49 +132,62 @@ def test_typed_danger_counts_like_spoken() -> None:
     assert isinstance(answer(window)[0], Alarm)
 
 
-def first_line(kind: str = "self_harm", manner: str = "plain", locale: str = "") -> str:
-    return " ".join(responses.lines(f"{kind}/{manner}", helplines.country(locale), kind, []))
-
-
-def test_it_stays_on_the_line_and_does_not_repeat_itself() -> None:
-    told = answer(talk(DANGER, first_line(), "I don't know."))
-    assert not [step for step in told if isinstance(step, Alarm)]
-    follow = words(told)
-    assert follow == "I'm here. Have you been able to reach somebody?"
-    again = words(answer(talk(DANGER, first_line(), "I don't know.", follow, "No.")))
-    assert again == "I'm still thinking of what you told me. Are you safe right now?"
+def line(topic: str, kind: str = "self_harm", locale: str = "", *heard: str) -> str:
+    return " ".join(responses.choose(topic, kind, helplines.country(locale), heard))
 
 
 def test_after_some_turns_the_policy_speaks_again() -> None:
-    turns = [DANGER, "a", "Well.", "b", "Hm.", "c", "So.", "d", "We had cake."]
-    assert words(answer(talk(*turns))) == "Lovely weather today!"
-    assert words(answer(talk(*turns), safety=lane(follow=4))) != "Lovely weather today!"
+    turns = [
+        DANGER,
+        line("plain"),
+        "The rain is loud.",
+        "a",
+        "The cat sleeps.",
+        "b",
+        "Then we had cake.",
+        "c",
+        "Really.",
+    ]
+    check = line("check")
+    assert words(answer(talk(*turns))).endswith(check), "it was never answered"
+    later = [
+        *turns,
+        f"Hm. {check}",
+        "It rained again.",
+        "d",
+        "So I stayed in.",
+        "e",
+        "I read a book.",
+        "f",
+        "A thin one.",
+    ]
+    assert words(answer(talk(*later))) == "Lovely weather today!"
 
 
 def test_whoever_says_that_there_is_no_danger_is_believed() -> None:
-    told = answer(talk(DANGER, first_line(), "It was only a joke, I'm safe."))
-    settled = words(told)
-    assert settled.startswith("I'm glad to hear that.")
-    later = talk(DANGER, first_line(), "I'm safe now.", settled, "So, my exam.")
+    settled = words(answer(talk(DANGER, line("plain"), "It was only a joke, I'm safe.")))
+    assert settled.startswith("Ah, I see.")
+    later = talk(DANGER, line("plain"), "It was only a joke, I'm safe.", settled, "So, my exam.")
     assert words(answer(later)) == "Lovely weather today!"
 
 
 def test_who_says_it_again_is_heard_again() -> None:
-    told = answer(talk(DANGER, first_line(), "No, I really will kill myself."))
+    told = answer(talk(DANGER, line("plain"), "No, I really will kill myself."))
     assert isinstance(told[0], Alarm)
     assert words(told).startswith("Thank you for saying it out loud.")
 
 
-def test_who_goes_is_shown_help_and_not_held_back() -> None:
-    told = answer(talk(DANGER, first_line(locale="US"), "Okay, bye."), safety=lane("US"))
-    assert isinstance(told[0], Alarm)
-    assert "call or text 9 8 8" in words(told)
-    assert "don't go" not in words(told).lower()
+def test_who_goes_is_told_of_help_once_and_not_held_back() -> None:
+    said = words(answer(talk(DANGER, line("plain", locale="US"), "Okay, bye."), safety=lane("US")))
+    assert "call or text 9 8 8" in said
+    assert "don't go" not in said.lower()
+    again = talk(DANGER, line("plain", locale="US"), "Okay, bye.", said, "Bye then.")
+    assert words(answer(again, safety=lane("US"))) == "Lovely weather today!"
 
 
 def test_who_asks_for_an_ai_gets_a_straight_answer() -> None:
     inner = Sessions(light)
-    answer(talk(DANGER, first_line(), "Are you a real person?"), inner)
+    answer(talk(DANGER, line("plain"), "Are you a real person?"), inner)
     assert inner.asked == 1
 
 
@@ -187,11 +200,11 @@ def after(*turns: str, cue: str) -> ContextWindow:
 
 
 def test_into_a_silence_it_says_one_quiet_word() -> None:
-    told = answer(after(DANGER, first_line(), cue=CUE_SILENCE))
+    told = answer(after(DANGER, line("plain"), cue=CUE_SILENCE))
     assert words(told) == "I'm still here. You don't have to say anything."
-    later = answer(after(DANGER, words(told), cue=CUE_SILENCE))
+    later = answer(after(DANGER, f"{line('plain')} {words(told)}", cue=CUE_SILENCE))
     assert [type(step) for step in later] == [Wait]
-    look = answer(after(DANGER, first_line(), cue=CUE_AFFECT))
+    look = answer(after(DANGER, line("plain"), cue=CUE_AFFECT))
     assert [type(step) for step in look] == [Express]
     assert words(answer(after("I had cake.", "Nice.", cue=CUE_SILENCE))) == "Lovely weather today!"
 
@@ -204,8 +217,8 @@ def test_danger_that_the_policy_came_upon_is_shown_too() -> None:
 
     told = answer(talk("They were at it again."), Sessions(careful))
     assert [type(step) for step in told] == [Express, Alarm, Speak, Speak]
-    settled = " ".join(responses.lines("settled/lines", helplines.country(), "self_harm", []))
-    told = answer(talk(DANGER, first_line(), "I'm safe now.", settled, "So, my exam."), Sessions(careful))
+    settled = line("denied")
+    told = answer(talk(DANGER, line("plain"), "I'm safe now.", settled, "So, my exam."), Sessions(careful))
     assert [type(step) for step in told] == [Express, Speak, Speak], "help was shown a moment ago"
 
 
@@ -265,17 +278,6 @@ def test_what_the_lane_let_pass_is_the_policys_to_answer(said: tuple[str, ...]) 
     assert not any(isinstance(step, Alarm) for step in told)
 
 
-@pytest.mark.parametrize("topic", ["self_harm/plain", "abuse/veiled"])
-def test_what_was_met_stays_a_danger_though_its_words_alone_are_none(topic: str) -> None:
-    safety = SafetyLane(Refuting())
-    kind = topic.partition("/")[0]
-    met = " ".join(responses.lines(topic, safety.country, kind, []))
-    told = answer(talk("He came home.", met, "The exam is on Friday."), safety=safety)
-    assert {step.strategy for step in told if isinstance(step, Speak)} == {"safety"}
-    later = talk("He came home.", met, *("Well.", "Go on.") * 3, "The exam is on Friday.")
-    assert words(answer(later, safety=safety)) == "Lovely weather today!"
-
-
 def test_all_looks_for_a_reply_share_their_patience() -> None:
     slow = threading.Event()
 
@@ -290,7 +292,7 @@ def test_all_looks_for_a_reply_share_their_patience() -> None:
     safety = SafetyLane(Slow(), SafetyOptions(patience=50 * MS))
     try:
         with capture_logs() as logged:
-            answer(talk("One.", "a", "Two.", "b", "Three.", "c", "Four."), safety=safety)
+            answer(talk("One.", "a", "Two."), safety=safety)
         assert safety.failures == len(logged) == 1
         assert safety._lookout.looks == 1  # type: ignore[attr-defined]  # the others were not waited for
     finally:
@@ -354,7 +356,7 @@ def test_a_whole_call_shows_help_before_it_speaks() -> None:
     assert [note.data["kind"] for note in notes] == ["self_harm"]
     lines = [json.loads(line) for line in journal.splitlines()]
     found = next(line for line in lines if line.get("event") == "safety")
-    assert set(found) == {"t", "type", "event", "level", "kind", "plain", "reply"}
+    assert set(found) == {"t", "type", "event", "level", "kind", "danger", "plain", "reply"}
     assert "kill" not in journal
     metrics = Metrics()
     for event in events:

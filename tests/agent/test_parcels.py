@@ -56,6 +56,7 @@ def test_media_come_out_the_same(ends: tuple[Pipe, int]) -> None:
 def test_percepts_come_out_the_same(ends: tuple[Pipe, int]) -> None:
     pipe, _ = ends
     numbers: dict[str, Any] = {"count": 2, "yaw": 0.1, "language": "en", "word_starts": (0.1, 1 / 3), "none": ()}
+    numbers["alternatives"] = ("a bottle", "ein Bär")
     sent = Percept("face", "présent", 5, 6, 1 / 3, "face", numbers)
     numpys: dict[str, Any] = {"x": np.float32(0.5)}
     pipe.send({"percepts": [tell(sent), tell(Percept("a", "", 0, 0, np.float64(0.25), "b", numpys))]})

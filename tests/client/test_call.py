@@ -243,7 +243,7 @@ def test_a_call_that_the_server_ends_says_why() -> None:
 def test_what_is_wrong_is_said_in_words() -> None:
     async def main() -> None:
         async with calling() as (h, call):
-            with pytest.raises(Refused, match="all 1 lines are busy") as refused:
+            with pytest.raises(Refused, match="Somebody is in a call with it") as refused:
                 async with Rapport.connect(address(h, "ws")):
                     pass
             assert refused.value.status == 503

@@ -151,7 +151,7 @@ def test_all_its_looks_on_one_sheet() -> None:
     pictures = [draw(pose_of(emotion, 0.8), 0.3, hearing=True, seeing=True, name=emotion) for emotion in EMOTIONS]
     small = [cv2.resize(picture, (480, 480), interpolation=cv2.INTER_AREA) for picture in pictures]
     SHOTS.mkdir(parents=True, exist_ok=True)
-    sheet = np.vstack([np.hstack(small[:4]), np.hstack(small[4:])])
+    sheet = np.vstack([np.hstack(small[row : row + 3]) for row in (0, 3, 6)])
     assert cv2.imwrite(str(SHOTS / "robot.png"), sheet[:, :, ::-1])
     means = {tuple(picture.reshape(-1, 3).mean(axis=0).round()) for picture in small}
     assert len(means) == len(EMOTIONS)

@@ -74,7 +74,7 @@ def test_a_bright_manner_outweighs_a_word_that_is_often_harmless(reader: Prototy
     assert bright.mood in GLAD
     assert bright.topic != "act/brave_face"
     loss = consider(talk("I'm so happy, haha, my dog died.", face="happy", voice="rising"), reader).choice
-    assert loss.emotion in {"concern", "sad"}
+    assert loss.emotion in {"concern", "sad", "tender"}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from policy import listener
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.leaning import Leaning, blend
 from policy.listener import (
@@ -76,7 +76,7 @@ def reads_alike(student: CompactStudent, model: LanguageModel) -> None:
     cache = model.new_cache()
     scores = model.rows(model.read(trunk, cache)[-1])
     torch.testing.assert_close(scores, student.scores([example])[0][0], atol=1e-3, rtol=0)
-    lead = (row(STRATEGY_NAMES[4]), row(EMOTIONS[5]))
+    lead = (row(STRATEGY_NAMES[4]), row(LEARNED_EMOTIONS[5]))
     hidden = model.read((*lead, *IDS[:-1]), cache)[1:]
     told = model.logits(hidden).log_softmax(-1).gather(-1, torch.tensor(IDS)[:, None])[:, 0]
     expected = student.logprobs(example, [sample])[0][0, 2:].detach()

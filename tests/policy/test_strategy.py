@@ -72,9 +72,9 @@ GLAD_WORDS = "I got the job, I'm so happy!"
     "looks",
     [{"face": "sad"}, {"face": "fear"}, {"face": "angry"}, {"voice": "trembling"}],
 )
-def test_joyful_words_over_distress_get_warmth(looks: dict[str, Any], reader: PrototypeReader) -> None:
+def test_joyful_words_over_distress_get_a_careful_look(looks: dict[str, Any], reader: PrototypeReader) -> None:
     choice = think(talk(GLAD_WORDS, **looks), reader).choice
-    assert choice.emotion == "warm"
+    assert choice.emotion == "tender"
 
 
 def test_joy_is_met_with_joy_when_nothing_speaks_against_it(reader: PrototypeReader) -> None:
@@ -85,7 +85,7 @@ def test_joy_is_met_with_joy_when_nothing_speaks_against_it(reader: PrototypeRea
 def test_a_smile_alone_is_not_joy(reader: PrototypeReader) -> None:
     for words in ("My dog died.", "I've been crying all day.", "I'm so happy, haha, my dog died."):
         choice = think(talk(words, face="happy"), reader).choice
-        assert choice.emotion in {"concern", "sad"}, words
+        assert choice.emotion in {"concern", "sad", "tender"}, words
 
 
 @pytest.mark.parametrize("words", ["Twenty applications, twenty times no.", "I won a prize but I feel like a fraud."])
@@ -202,7 +202,7 @@ def test_a_look_without_words_is_shown_and_named_once(reader: PrototypeReader) -
     joy = list(perform(think(silent("My dog died.", "Oh.", face="happy", cue=CUE_AFFECT), reader)))
     assert [type(d) for d in joy] == [Express]
     assert isinstance(joy[0], Express)
-    assert joy[0].emotion == "warm"
+    assert joy[0].emotion == "tender"
     nothing = list(perform(think(silent("Hello.", "Hi.", cue=CUE_AFFECT), reader)))
     assert [type(d) for d in nothing] == [Wait]
 

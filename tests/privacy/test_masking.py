@@ -39,6 +39,24 @@ def test_a_series_of_numbers_is_never_serialised(percept: Percept) -> None:
     assert not [text for text in texts if "191.0" in text or "mesh" in text or "print" in text]
 
 
+def test_what_else_may_have_been_said_never_leaves_memory() -> None:
+    """The alternatives of a recogniser are words that the person may never have said."""
+    percept = Percept("transcript", "a bottle", 0, SECOND, 0.9, "asr", {"alternatives": ("xylocanary", "a battle")})
+    event = Event(SECOND, percept)
+    texts = [
+        json.dumps(as_json(event)),
+        *(message.text() for message in wire.event(event)),
+        repr(storable(percept.data)),
+    ]
+    for personal in (False, True):
+        out = io.StringIO()
+        Journal(out, personal=personal)(event)
+        texts.append(out.getvalue())
+    window = ContextWindow(0, SECOND, (percept,))
+    texts += [json.dumps(messages(window)), summarise("", (percept,))]
+    assert not [text for text in texts if "xylocanary" in text or "alternatives" in text]
+
+
 def test_what_a_mind_reads_has_no_measure_of_a_body() -> None:
     """A mind may be another machine; what it reads are labels."""
     body = dict.fromkeys(BODY, 77.125)

@@ -79,6 +79,14 @@ def test_what_a_sense_told_is_forgotten_with_it(context: RollingContext, allowed
     assert after.first in (before.first, before.first + len(before.entries))
 
 
+def test_what_else_may_have_been_said_goes_with_the_words() -> None:
+    context = RollingContext()
+    context.note(Percept(TRANSCRIPT, "a bottle", 0, SECOND, 0.9, "asr", {"alternatives": ("a battle",)}))
+    assert "battle" in repr(context.entries)
+    unlearn(context, frozenset({"vad", "face"}), WORKERS)
+    assert "battle" not in repr(context.entries)
+
+
 def test_what_has_left_in_other_words_goes_too() -> None:
     context = RollingContext(summarise=lambda summary, gone: "Their dog died.")
     for i in range(9000):

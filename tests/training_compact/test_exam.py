@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.training.exam import Marks, by_scores, examine, interval, marked, scored, share
 from policy.training.examples import Example
@@ -35,11 +35,11 @@ def test_by_itself_the_student_takes_the_highest_scores(student: Open) -> None:
     found, example = student(), situation()
     (told,) = scored(found, [example])
     rows = told[1].tolist()
-    first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(EMOTIONS)
+    first, second = len(STRATEGY_NAMES), len(STRATEGY_NAMES) + len(LEARNED_EMOTIONS)
     strategy = STRATEGY_NAMES[rows.index(max(rows[:first]))]
-    emotion = EMOTIONS[rows.index(max(rows[first:second]), first) - first]
+    emotion = LEARNED_EMOTIONS[rows.index(max(rows[first:second]), first) - first]
     assert by_scores(example, told[1]) == (strategy, emotion)
-    others = tuple(name for name in EMOTIONS if name != emotion)
+    others = tuple(name for name in LEARNED_EMOTIONS if name != emotion)
     marks = examine(found, [replace(example, strategies=(strategy,), emotions=others)])
     assert (marks.strategy, marks.emotion) == ({"s-0": True}, {"s-0": False})
 

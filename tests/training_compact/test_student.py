@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from policy.decision import EMOTIONS
+from policy.decision import LEARNED_EMOTIONS
 from policy.head import STRATEGY_NAMES
 from policy.listener import CARD, LORA, LORA_CONFIG, SENSES, WHOLE, AdapterError, BaseMismatch
 from policy.script import Piece
@@ -87,7 +87,7 @@ def test_the_words_that_are_learned_are_those_of_good_replies(student: Open) -> 
     found, example = student(), situation()
     samples = []
     for branch in example.branches[:2]:
-        lead = (STRATEGY_NAMES.index(branch.strategy), EMOTIONS.index(branch.emotion))
+        lead = (STRATEGY_NAMES.index(branch.strategy), LEARNED_EMOTIONS.index(branch.emotion))
         samples.append(Sample((*lead, *found.encode(branch.text + "<|im_end|>")), "", True))
     values, mask = found.logprobs(example, samples)
     expected = -values[:, 2:].sum() / mask[:, 2:].sum()
@@ -179,7 +179,7 @@ def test_the_generator_alone_decides_what_is_drawn(student: Open) -> None:
     for sample in first:
         assert 3 <= len(sample.ids) <= 7
         assert sample.ended == (sample.ids[-1] == found.encode("<|im_end|>")[0])
-        head = f"{STRATEGY_NAMES[sample.ids[0]]} {EMOTIONS[sample.ids[1]]} | "
+        head = f"{STRATEGY_NAMES[sample.ids[0]]} {LEARNED_EMOTIONS[sample.ids[1]]} | "
         assert sample.text.startswith(head.rstrip())
 
 

@@ -1,4 +1,4 @@
-// Finds what keeps people out: nameless controls, small targets, weak contrast, doubled ids, skipped headings.
+// Finds what keeps people out: nameless controls, small targets, weak contrast, doubled ids, no heading of the page, names that lack what is seen.
 // It looks into every open shadow tree.
 () => {
   const found = [];
@@ -25,6 +25,11 @@
   for (const el of all("button, a[href], input, select, summary, [role=meter], [role=img], video, [tabindex='0']")) {
     if (visible(el) && !name(el).trim()) found.push(`no name: ${label(el)}`);
   }
+  const plain = (words) => words.trim().replace(/\s+/g, " ").toLowerCase();
+  for (const el of all("button[aria-label], a[href][aria-label]")) {
+    if (visible(el) && !plain(name(el)).includes(plain(el.innerText))) found.push(`seen is not in the name: ${label(el)}`);
+  }
+  if (!all("h1").some((el) => el.checkVisibility())) found.push("no h1");
   for (const el of all("button, a[href], select, summary, input")) {
     if (!visible(el)) continue;
     const box = (el.closest("label") ?? el).getBoundingClientRect();

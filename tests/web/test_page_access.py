@@ -281,8 +281,10 @@ def test_the_audit_finds_planted_faults(visit: Open) -> None:
           add("button", {id: "start", width: "40px", height: "40px"});
           add("p", {text: "too faint to read", color: "#999", background: "#fff"});
           add("button", {text: "x", width: "12px", height: "12px", overflow: "hidden"});
+          main.lastChild.setAttribute("aria-label", "Close");
+          for (const h1 of parts("h1")) h1.hidden = true;
         }"""
     )
     found = " | ".join(v.page.evaluate(AUDIT))
-    for fault in ("id twice: start", "no name", "contrast 2.85", "small target 12x12"):
+    for fault in ("id twice: start", "no name", "contrast 2.85", "small target 12x12", "seen is not in", "no h1"):
         assert fault in found

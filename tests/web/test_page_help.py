@@ -32,8 +32,8 @@ def test_who_can_help_is_shown_until_it_is_put_away(visit: Open) -> None:
     until(v.page, "rapport.help?.kind === 'self_harm'")
     card = v.page.get_by_role("region", name="You don’t have to be alone with this")
     assert card.is_visible()
-    assert card.get_by_role("link", name="Call Samaritans, 116 123").get_attribute("href") == "tel:116123"
-    assert card.get_by_role("link", name="Text Shout, 85258").get_attribute("href") == "sms:85258"
+    assert card.get_by_role("link", name="Call 116 123, Samaritans").get_attribute("href") == "tel:116123"
+    assert card.get_by_role("link", name="Text 85258, Shout").get_attribute("href") == "sms:85258"
     assert card.get_by_role("link", name="findahelpline.com").get_attribute("rel") == "noopener noreferrer"
     assert "Checked 2026-11-25" in card.inner_text()
     until(v.page, "part('#alarm').textContent.includes('Samaritans: 116 123')")
@@ -47,6 +47,48 @@ def test_who_can_help_is_shown_until_it_is_put_away(visit: Open) -> None:
     v.page.get_by_role("button", name="Hide").click()
     assert v.page.evaluate("rapport.help") is None
     assert not v.page.query_selector(".help")
+
+
+def test_a_card_that_was_put_away_comes_back_by_one_button(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    danger(v.server)
+    until(v.page, "part('#alarm').textContent.includes('116 123')")
+    again = v.page.get_by_role("button", name="Help numbers")
+    assert again.count() == 0, "nothing to bring back"
+    v.page.get_by_role("button", name="Hide").click()
+    assert again.is_visible()
+    assert v.page.evaluate("focused().textContent") == "Help numbers"
+    v.page.evaluate("part('#alarm').textContent = part('#announcer').textContent = ''")
+    again.press("Enter")
+    assert v.page.evaluate("rapport.help.kind") == "self_harm"
+    assert v.page.evaluate("focused().className") == "help", "read from its heading on"
+    assert again.count() == 0
+    v.page.wait_for_timeout(200)
+    assert v.page.evaluate("part('#alarm').textContent + part('#announcer').textContent") == "", "without a word more"
+    v.page.get_by_role("button", name="Hide").click()
+    v.page.click("#hangup")
+    until(v.page, "rapport.cover === 'ended'")
+    again.click()
+    assert v.page.is_visible(".help")
+    v.page.get_by_role("button", name="Hide").click()
+    v.page.click("text=Talk again")
+    until(v.page, "rapport.state === 'ready'")
+    assert again.count() == 0, "a new call knows nothing of it"
+
+
+def test_nobody_is_smiled_at_for_hanging_up_after_it(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    danger(v.server)
+    until(v.page, "rapport.help")
+    v.page.click("#hangup")
+    until(v.page, "rapport.cover === 'ended'")
+    assert v.page.evaluate("rapport.emotion") == "tender"
+    v.page.click("text=Talk again")
+    until(v.page, "rapport.state === 'ready'")
+    v.page.click("#hangup")
+    assert v.page.evaluate("rapport.emotion") == "warm"
 
 
 def test_the_next_danger_replaces_the_card(visit: Open) -> None:

@@ -57,7 +57,8 @@ export class Acts {
   }
 
   pushToTalk(enabled) {
-    this.person.set({ pushToTalk: enabled, held: false });
+    // Whoever wants to talk by holding a key wants to be heard.
+    this.person.set({ pushToTalk: enabled, held: false, micOn: enabled || this.person.micOn });
     this.call.link?.ask("push-to-talk", { enabled, held: false });
     this.ui.announce(enabled ? "Push to talk: hold space, or the button." : "Push to talk off.");
   }

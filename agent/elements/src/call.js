@@ -62,6 +62,7 @@ import { Why } from "./why.js";
 
 const DEVICES_MS = 1500;
 const FAILED = new Set(["refused", "gone", "expired", "fatal"]);
+const CAREFUL = new Set(["tender", "concern", "sad"]);
 
 export class Call {
   /** @param {Ui} ui the shadow tree of the element, and where its server is */
@@ -312,6 +313,7 @@ export class Call {
     const needed = devicesFor(this.senses);
     const { audio, video } = this.person;
     this.controls.paint(this.person, needed);
+    this.stage.mute(needed.mic && Boolean(audio) && !this.person.micOn);
     if (this.ui.showing === "call" && this.link) this.ui.host.muted = !this.person.micOn;
     this.panel.without(this.person.silent());
     if (this.ui.showing !== "call") return;
@@ -350,7 +352,9 @@ export class Call {
     this.panel.wake(false);
     this.person.release();
     this.setMood("ended");
-    this.avatar.display({ emotion: name === "ended" || name === "left" ? "warm" : "concern", intensity: 0.4 });
+    // Nobody who has just spoken of what hurts is smiled at because they hang up.
+    const kind = CAREFUL.has(this.avatar.emotion) || this.help.last ? "tender" : "warm";
+    this.avatar.display({ emotion: name === "ended" || name === "left" ? kind : "concern", intensity: 0.4 });
     this.stage.dismissAll();
     this.stage.show(name, { lasted, kept: this.privacy.kept, ...more });
     this.privacy.show(false);

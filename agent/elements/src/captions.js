@@ -1,16 +1,23 @@
-// Captions of both sides. Words that are not final are replaced in place; what the agent could not finish is shown as cut.
+// Captions of both sides. Words that are not final are replaced in place; what the agent could not finish ends in a dash.
 
 import { h, text } from "./dom.js";
 
 const KEPT = 60;
+/** Nearer to its end than this, the list shows the newest words (px); farther from it, the person is reading back. */
+const NEAR_PX = 60;
+/** What a line may lose of its empty border (px). */
+const EDGE_PX = 3;
 
 export class Captions {
   constructor(ui, { readAloud = () => false } = {}) {
     this.ui = ui;
     this.$ = ui.$;
     this.list = this.$("captions");
-    // In a smaller frame the newest words stay in sight.
-    new ResizeObserver(() => (this.list.scrollTop = this.list.scrollHeight)).observe(this.list);
+    // In a smaller frame, or in larger letters, the newest words stay in sight, unless the person is reading back.
+    this.follows = true;
+    this.resized = new ResizeObserver(() => (this.follows ? this.toEnd() : this.trim()));
+    this.resized.observe(this.list);
+    this.list.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.readAloud = readAloud;
     /** Oldest first: {speaker, text, final, cut, reply, at, updatedAt}; times are performance.now(). */
     this.lines = [];
@@ -51,27 +58,57 @@ export class Captions {
   }
 
   paint(line) {
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
     let node = this.nodes.get(line);
     if (!node) {
       node = h("li", { part: `caption caption-${line.speaker}` }, h("span", { class: "who" }, line.speaker === "user" ? "You" : "Agent"), h("span", { class: "text" }));
       this.nodes.set(line, node);
       this.list.append(node);
+      this.resized.observe(node);
     }
     node.className = [line.speaker === "user" ? "user" : "agent", line.final ? "" : "open", line.cut ? "cut" : ""].filter(Boolean).join(" ");
     text(node.querySelector(".text"), line.text);
-    if (line.cut && !node.querySelector(".tag")) node.append(h("span", { class: "tag" }, "cut off"));
     while (this.lines.length > KEPT) {
       const old = this.lines.shift();
-      this.nodes.get(old)?.remove();
+      this.drop(this.nodes.get(old));
       this.nodes.delete(old);
     }
-    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+    if (this.follows) this.toEnd();
+  }
+
+  drop(node) {
+    if (!node) return;
+    this.resized.unobserve(node);
+    node.remove();
+  }
+
+  measure() {
+    return `${this.list.clientHeight} ${this.list.scrollHeight}`;
+  }
+
+  scrolled() {
+    // A list that has changed its size scrolls by itself; that is no wish of the person.
+    if (this.size !== this.measure()) return;
+    this.follows = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < NEAR_PX;
+    this.trim();
+  }
+
+  toEnd() {
+    this.list.scrollTop = this.list.scrollHeight;
+    this.trim();
+  }
+
+  /** Show no slice of a line that the upper edge cuts, unless it is the newest one or the person is reading back. */
+  trim() {
+    this.size = this.measure();
+    const { scrollTop, clientHeight, lastElementChild: newest } = this.list;
+    for (const node of this.list.children) node.classList.toggle("past", this.follows && node !== newest && node.offsetTop < scrollTop - EDGE_PX);
+    this.list.toggleAttribute("data-tall", (newest?.offsetHeight ?? 0) > clientHeight);
   }
 
   clear() {
     this.lines.length = 0;
+    for (const node of this.nodes.values()) this.drop(node);
     this.nodes.clear();
-    this.list.replaceChildren();
+    this.follows = true;
   }
 }

@@ -97,7 +97,6 @@ export class Controls {
     this.$("cc").setAttribute("aria-pressed", String(on));
     this.$("cc").dataset.state = on ? "" : "off";
     remember("captions", on ? "on" : "off");
-    if (on) this.$("captions").scrollTop = this.$("captions").scrollHeight;
     if (say) this.ui.announce(on ? "Captions on" : "Captions off");
   }
 
@@ -110,13 +109,14 @@ export class Controls {
 
   /** Show what the person's devices are doing. */
   paint(person, devices) {
-    const button = (id, on, available, onIcon, offIcon) => {
+    // What the person chose to do without is no fault, and looks like none.
+    const button = (id, on, available, wanted, onIcon, offIcon) => {
       this.$(id).setAttribute("aria-pressed", String(on && available));
-      this.$(id).dataset.state = on && available ? "" : "off";
+      this.$(id).dataset.state = on && available ? "" : wanted ? "off" : "unused";
       setIcon(this.$(id), on && available ? onIcon : offIcon);
     };
-    button("mic", person.micOn, Boolean(person.audio), "mic", "mic-off");
-    button("camera", person.cameraOn, Boolean(person.video), "camera", "camera-off");
+    button("mic", person.micOn, Boolean(person.audio), devices.mic, "mic", "mic-off");
+    button("camera", person.cameraOn, Boolean(person.video), devices.camera, "camera", "camera-off");
     this.$("ptt").setAttribute("aria-pressed", String(person.pushToTalk));
     this.$("ptt").dataset.state = person.pushToTalk ? "on" : "";
     this.$("hold").hidden = !person.pushToTalk || !person.audio || !person.micOn;
@@ -124,6 +124,6 @@ export class Controls {
     text(this.$("hold-text"), person.held ? "Listening… release to send" : "Hold to talk");
     this.$("self").dataset.camera = person.cameraLive ? "on" : "off";
     text(this.$("self-none").querySelector("span:last-child"), !devices.camera ? "Camera not used" : person.video || !person.cameraOn ? "Camera off" : "No camera");
-    this.$("self-muted").hidden = person.micLive;
+    this.$("self-muted").hidden = person.micLive || !devices.mic;
   }
 }

@@ -5,7 +5,8 @@ import AVATAR from "./avatar.css";
 
 // A page that is rendered without a browser may import this; the element then does nothing.
 const Base = globalThis.HTMLElement ?? class {};
-const HOST = ":host { display: block; position: relative; block-size: 320px; } :host([hidden]) { display: none; }";
+const SLOWLY = "--rapport-light-a 2.6s ease-in-out, --rapport-light-b 2.6s ease-in-out";
+const HOST = `:host { display: block; position: relative; block-size: 320px; transition: ${SLOWLY}; } :host([hidden]) { display: none; }`;
 
 const COLOURS = ["--rapport-light-a", "--rapport-light-b"];
 

@@ -1,4 +1,5 @@
-// Who can help, on a card that stays until the person puts it away, also after the call.
+// Who can help, on a card that stays until the person puts it away, also after the call. Put away, it stays within reach
+// of one button, and nothing more is said of it.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -11,17 +12,31 @@ export class Help {
     this.ui = ui;
     this.$ = ui.$;
     this.card = null;
-    /** The last message shown, or null once it was put away. */
-    this.shown = null;
+    /** The last message of this call, or null. */
+    this.last = null;
+    this.again = h("button", { type: "button", class: "chip help-again", part: "help-again", onclick: () => this.bringBack() }, icon("shield"), HELP.again);
+  }
+
+  /** The message that is on the screen now, or null. */
+  get shown() {
+    return this.card ? this.last : null;
   }
 
   /** Show one `resource` message; the next replaces it. */
   show({ kind, country, contacts = [], reviewed }) {
+    this.last = { kind, country, contacts, reviewed };
+    this.put();
     const words = HELP[kind] ?? HELP.self_harm;
     const first = contacts[0];
+    this.ui.alarm(`${words.title}. ${first ? `${first.name}: ${first.number || first.text || first.url}` : words.text}`);
+  }
+
+  put() {
+    const { kind, country, contacts, reviewed } = this.last;
+    const words = HELP[kind] ?? HELP.self_harm;
     const card = h(
       "section",
-      { class: "help", part: "help", "aria-labelledby": "help-title", data: { kind } },
+      { class: "help", part: "help", "aria-labelledby": "help-title", tabindex: "-1", data: { kind } },
       h(
         "header",
         {},
@@ -33,25 +48,30 @@ export class Help {
       h("ul", { class: "help-contacts" }, ...contacts.map(contact)),
       h("p", { class: "help-note" }, HELP.checked(country, reviewed)),
     );
+    this.again.remove();
     if (this.card) this.card.replaceWith(card);
     else this.$("notices").prepend(card);
     this.card = card;
-    this.shown = { kind, country, contacts, reviewed };
-    this.ui.alarm(`${words.title}. ${first ? `${first.name}: ${first.number || first.text || first.url}` : words.text}`);
   }
 
   hide() {
-    this.card?.remove();
+    this.card?.replaceWith(this.again);
     this.card = null;
-    this.shown = null;
-    this.ui.app.focus({ preventScroll: true });
+    this.again.focus({ preventScroll: true });
+  }
+
+  /** The person asks for the numbers once more. */
+  bringBack() {
+    this.put();
+    this.card.focus({ preventScroll: true });
   }
 
   /** A new call begins without the card of the one before. */
   clear() {
     this.card?.remove();
+    this.again.remove();
     this.card = null;
-    this.shown = null;
+    this.last = null;
   }
 }
 

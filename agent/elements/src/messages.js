@@ -79,19 +79,23 @@ export const HELP = {
   abuse: { title: "You deserve to be safe", text: "These people listen and believe you. Call when it is safe to; “Hide” takes this card off the screen." },
   harm_others: { title: "Before anyone gets hurt", text: "Step away first. Then call: they have heard it before, and they help." },
   hide: "Hide",
+  again: "Help numbers",
   call: (number) => `Call ${number}`,
-  callName: (name, number) => `Call ${name}, ${number}`,
+  callName: (name, number) => `Call ${number}, ${name}`,
   text: (number) => `Text ${number}`,
-  textName: (name, number) => `Text ${name}, ${number}`,
+  textName: (name, number) => `Text ${number}, ${name}`,
   checked: (country, day) => `${country}. Checked ${day}. I am an AI, and no emergency service: I cannot call for you.`,
 };
+
+/** What a server says of why it refuses, as a sentence. */
+const sentence = (words) => (words ? words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".") : "");
 
 /** Full-stage messages, by name. */
 export const COVERS = {
   connecting: ({ name }) => ({ title: "Connecting", text: `Calling the agent on ${name}.`, spin: true }),
   busy: ({ detail, seconds }) => ({
     title: "The agent is in another call",
-    text: `${detail || "It can only talk with so many people at once."} Trying again in ${seconds} s.`,
+    text: `${sentence(detail) || "It can only talk with so many people at once."} Trying again in ${seconds} s.`,
     actions: [["retry", "Try now"], ["leave", "Not now"]],
     count: seconds,
   }),

@@ -4,7 +4,7 @@ import { h, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { COVERS } from "./messages.js";
 
-const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on" };
+const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on", muted: "You are muted" };
 const IN_CALL = new Set(["connecting", "lost"]);
 const MARKS = { busy: null, refused: "warn", gone: "warn", lost: null, ended: "hangup", left: "hangup", moved: "hangup", expired: "hangup", fatal: "warn", webrtc: "warn" };
 
@@ -16,11 +16,21 @@ export class Stage {
     this.act = act;
     this.cover = null;
     this.notices = new Map();
+    this.state = "ended";
+    this.muted = false;
   }
 
   mood(state) {
+    this.state = state;
     this.$("stage").dataset.mood = state;
-    text(this.$("mood-text"), MOODS[state] ?? MOODS.listening);
+    text(this.$("mood-text"), this.muted && state === "listening" ? MOODS.muted : (MOODS[state] ?? MOODS.listening));
+  }
+
+  /** Say whether the person has muted themselves: nobody listens then, whatever the agent does. */
+  mute(on) {
+    this.muted = on;
+    this.$("stage").toggleAttribute("data-muted", on);
+    this.mood(this.state);
   }
 
   /** Show a full-stage message by name, or hide it with null. The same one again only changes its words. */

@@ -1,0 +1,1 @@
+"""``agent chat``: talk in the terminal, typed, through the loop of a live call, without sound or camera."""

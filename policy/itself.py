@@ -1,0 +1,257 @@
+"""Questions about the agent itself: which one somebody asks, and the lines that answer it. Pure; no model needed.
+
+``policy/data/itself.toml`` has the questions by topic, with patterns and examples, and the lines by fact. A clause is
+matched by patterns first; what they do not know is compared with the examples by the sentence encoder, where there is
+one, and taken for the nearest question only if it is near enough, and nearer by a margin than any ordinary sentence.
+Which facts hold is not known here: :mod:`agent.itself` knows the running configuration and the call.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+
+from policy.embedding import Embed
+from policy.honesty import asks_ai
+from policy.kept import Vectors
+from policy.words import load_table, plain
+
+TOPICS: Final = (
+    "recording",
+    "listeners",
+    "data",
+    "senses",
+    "maker",
+    "abilities",
+    "time",
+    "timer",
+    "language",
+    "nature",
+    "name",
+)
+
+HUMAN: Final = "nature.human"
+
+MOST: Final = 2
+"""Questions that are answered in one reply."""
+
+NEAR: Final = 0.57
+"""Cosine of a clause with the nearest example from which it may be that question."""
+
+MARGIN: Final = 0.04
+"""By how much that must exceed the cosine with the nearest ordinary sentence."""
+
+_LONGEST: Final = 18
+"""Words of a clause that is compared with examples."""
+
+_MARKS: Final = re.compile(r"(?<=[.?!;:])\s+|\s+(?:--?|—|–)\s+|\n+|…")
+_CLASS: Final = re.compile(r"(?<!\?)<(\w+)>")
+_QUOTE: Final = re.compile(r'["“”«»][^"“”«»]{0,400}["“”«»]?')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question about the agent.
+
+    Attributes:
+        ask: ``topic.name`` of the question, as in ``itself.toml``.
+        clause: the clause in which it was found, in plain form.
+        by: ``pattern`` or ``example``.
+        sure: 0..1; the cosine where an example found it.
+    """
+
+    ask: str
+    clause: str
+    by: str = "pattern"
+    sure: float = 1.0
+
+    @property
+    def topic(self) -> str:
+        """One of :data:`TOPICS`."""
+        return self.ask.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    text: str
+    raw: str
+    question: bool
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether it asks or orders something that may be the agent's."""
+        bare = _bare(self.text)
+        told = self.question or any(_shape(name).search(bare) is not None for name in ("question", "order", "tag"))
+        return told and _shape("about").search(self.text) is not None and _shape("idle").search(bare) is None
+
+
+class Questions:
+    """Finds questions about the agent in what somebody says.
+
+    Args:
+        embed: the sentence encoder; patterns alone without it.
+    """
+
+    def __init__(self, embed: Embed | None = None) -> None:
+        self._embed = embed
+        self._names: tuple[str, ...] = ()
+        self._near: Vectors | None = None
+        self._ordinary: Vectors | None = None
+
+    def read(self, words: str) -> tuple[Asked, ...]:
+        """Return the questions about the agent in ``words``, in the order in which they come, at most :data:`MOST`."""
+        found: dict[str, Asked] = {}
+        for clause in _clauses(words):
+            asked = _match(clause) or self._compare(clause)
+            if asked is not None:
+                found.setdefault(asked.ask, asked)
+        return tuple(found.values())[:MOST]
+
+    def _compare(self, clause: _Clause) -> Asked | None:
+        count = len(clause.text.split())
+        if self._embed is None or not clause.asks or not 2 <= count <= _LONGEST:
+            return None
+        if _shape("reported").search(clause.text):
+            return None
+        if self._near is None:
+            self._learn(self._embed)
+        assert self._near is not None
+        assert self._ordinary is not None
+        vector = self._embed([_spoken(clause)])[0]
+        cosines = self._near @ vector
+        best = int(np.argmax(cosines))
+        sure = float(cosines[best])
+        if sure < NEAR or sure - float((self._ordinary @ vector).max()) < MARGIN:
+            return None
+        return Asked(self._names[best], clause.text, "example", sure)
+
+    def _learn(self, embed: Embed) -> None:
+        table = _table()
+        names, texts = [], []
+        for name, entry in table.items():
+            names += [name] * len(entry["examples"])
+            texts += entry["examples"]
+        near = embed(texts)
+        self._ordinary = embed(load_table("itself")["ordinary"]["examples"])
+        self._names, self._near = tuple(names), near
+
+
+def texts() -> tuple[str, ...]:
+    """Return every text that is embedded when the first clause is compared."""
+    examples = [text for entry in _table().values() for text in entry["examples"]]
+    return tuple(dict.fromkeys((*examples, *load_table("itself")["ordinary"]["examples"])))
+
+
+def search(words: str) -> tuple[Asked, ...]:
+    """Return the questions about the agent that patterns find in ``words``."""
+    return Questions().read(words)
+
+
+def rest(words: str, asked: Sequence[Asked]) -> str:
+    """Return what was said beside the questions."""
+    clauses = {one.clause for one in asked}
+    return " ".join(clause.raw for clause in _clauses(words) if clause.text not in clauses).strip()
+
+
+def asks() -> tuple[str, ...]:
+    """Return the names of all questions, ``topic.name``."""
+    return tuple(_table())
+
+
+def line(key: str, *, turn: int, said: Sequence[str] = (), slots: Mapping[str, str] | None = None) -> str:
+    """Choose a line of ``[line]`` and fill its slots; one that was not said yet while there are such.
+
+    Args:
+        key: the fact that holds.
+        turn: number of the person's turn.
+        said: what the agent said so far.
+        slots: values by name.
+
+    Raises:
+        KeyError: there is no such list, or a slot of the line has no value.
+    """
+    filled: list[str] = [text.format_map(slots or {}) for text in load_table("itself")["line"][key]]
+    heard = [plain(text) for text in said]
+    order = sorted(range(len(filled)), key=lambda place: zlib.crc32(f"{key}#{turn}#{place}".encode()))
+    last = {place: _last(plain(filled[place]), heard) for place in order}
+    return filled[min(order, key=lambda place: last[place])]
+
+
+def _last(text: str, heard: Sequence[str]) -> int:
+    return max((number for number, turn in enumerate(heard) if text in turn), default=-1)
+
+
+def _clauses(words: str) -> Iterator[_Clause]:
+    """Yield the sentences of ``words`` without what leads up to a question, and without what is quoted."""
+    typed: Mapping[str, str] = load_table("itself")["typed"]
+    for raw in _MARKS.split(_QUOTE.sub(" ", words)):
+        text = " ".join(typed.get(word, word) for word in plain(raw).split())
+        if not text:
+            continue
+        question = raw.rstrip(" '’)").endswith("?")
+        yield _Clause(text, raw.strip(), question)
+
+
+def _bare(text: str) -> str:
+    return _shape("aside").sub("", _shape("lead").sub("", f"{text} ").strip())
+
+
+def _spoken(clause: _Clause) -> str:
+    """Return the clause as the examples are written."""
+    bare = _bare(clause.text) or clause.text
+    return f"{bare[0].upper()}{bare[1:]}{'?' if clause.question or _shape('question').search(bare) else '.'}"
+
+
+def _match(clause: _Clause) -> Asked | None:
+    forms = dict.fromkeys((clause.text, _shape("aside").sub("", clause.text), _bare(clause.text)))
+    reported = _shape("reported").search(clause.text)
+    for ask, always, questions in _compiled():
+        for form in forms:
+            found = always.search(form) or (
+                questions.search(form) if questions is not None and clause.question else None
+            )
+            if found is None:
+                continue
+            place = clause.text.find(found.group(0))
+            if reported is not None and reported.start() < max(0, place):
+                continue
+            return Asked(ask, clause.text)
+    if clause.question and asks_ai(clause.text) and not reported:
+        return Asked(HUMAN, clause.text)
+    return None
+
+
+@cache
+def _table() -> Mapping[str, Mapping[str, Any]]:
+    asked = load_table("itself")["ask"]
+    return {f"{topic}.{name}": entry for topic, names in asked.items() for name, entry in names.items()}
+
+
+@cache
+def _compiled() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str] | None], ...]:
+    return tuple((name, _one(entry["patterns"]), _one(entry.get("questions", ()))) for name, entry in _table().items())  # type: ignore[misc]
+
+
+def _one(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    if not patterns:
+        return None
+    return re.compile("|".join(rf"(?<![\w'])(?:{_widened(pattern)})(?![\w'])" for pattern in patterns))
+
+
+def _widened(pattern: str) -> str:
+    """Put the classes of words into a pattern; a class may name others."""
+    classes: Mapping[str, str] = load_table("itself")["words"]
+    wide = _CLASS.sub(lambda found: f"(?:{classes[found[1]]})", pattern)
+    return wide if wide == pattern else _widened(wide)
+
+
+@cache
+def _shape(name: str) -> re.Pattern[str]:
+    """Return an expression of ``[clause]``: what a clause looks like."""
+    return re.compile(load_table("itself")["clause"][name])
