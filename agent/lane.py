@@ -68,6 +68,7 @@ class SafetyLane:
         self.failures = 0
         self._lookout = lookout
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="safety")
+        misheard.load()
 
     def around(self, inner: Thinking) -> LaneSession:
         """Stand around one call's session."""

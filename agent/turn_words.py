@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from perception.percept import Datum, Percept
+from perception.percept import Percept
 from perception.timebase import Nanos, seconds
 from policy.reading import HEAVY
 from policy.words import mood_words
@@ -35,9 +35,8 @@ class Heard:
         known = self.utterances.get(key)
         if known is not None and known.final and not final and percept.end <= known.end:
             return
-        starts = percept.data.get("word_starts", ())
         words = tuple(percept.label.split())
-        fresh = _Utterance(words, _numbers(starts), percept.start, percept.end, final)
+        fresh = _Utterance(words, percept.series("word_starts"), percept.start, percept.end, final)
         if not final and fresh.start < self.taken_until:
             # A partial of an utterance whose beginning was already taken: its word times are not known, so
             # the words that were taken are counted off instead.
@@ -78,10 +77,6 @@ class Heard:
         self.taken_until = until
         newest = max(self.utterances, default=None)
         self.utterances = {k: u for k, u in self.utterances.items() if k == newest}
-
-
-def _numbers(value: Datum) -> tuple[float, ...]:
-    return tuple(v for v in value if not isinstance(v, str)) if isinstance(value, tuple) else ()
 
 
 _OPEN_WORDS: Final = """

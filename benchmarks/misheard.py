@@ -77,7 +77,9 @@ def main() -> None:
     clips = list(_clips("tuning" if chosen.tuning else "measured", chosen.heard))
     for voice in _VOICES:
         for noise in _NOISES_DB:
-            _table([clip for clip in clips if (clip.voice, clip.noise_db) == (voice, noise)], voice, noise)
+            here = [clip for clip in clips if (clip.voice, clip.noise_db) == (voice, noise)]
+            if here:
+                _table(here, voice, noise)
     _table(clips, "both voices", "all")
     _costs(clips)
     if chosen.show:
@@ -85,8 +87,8 @@ def main() -> None:
 
 
 def asked(clip: Clip) -> bool:
-    """Tell whether the lane asks back about what was heard."""
-    return bool(clip.heard) and doubt(clip.heard, clip.alternatives) is not None
+    """Tell whether the lane asks back about what was heard: of what the recogniser was sure of, it never does."""
+    return bool(clip.alternatives) and doubt(clip.heard, clip.alternatives) is not None
 
 
 def plain(clip: Clip) -> bool:

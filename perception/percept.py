@@ -105,3 +105,8 @@ class Percept:
         """Return the number under ``key``, or ``default`` where it is missing or no number."""
         value = self.data.get(key, default)
         return float(value) if isinstance(value, (int, float)) else default
+
+    def series(self, key: str) -> tuple[float, ...]:
+        """Return the numbers under ``key``, or none where it is missing or no series of numbers."""
+        value = self.data.get(key, ())
+        return tuple(v for v in value if not isinstance(v, str)) if isinstance(value, tuple) else ()

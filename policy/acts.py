@@ -109,11 +109,12 @@ def answer_fond(cues: Cues, mood: str, distress: float) -> Choice | None:
     """Answer something glad that is told not long after a loss: with warmth, and without congratulations."""
     if mood not in GLAD or "grief" not in mood_words(" ".join(cues.before[-2:])):
         return None
+    sure = affect.read(cues.words).sure >= affect.SURE or cues.smiling >= SHOWN
     return Choice(
         strategy="reflection",
         mood=mood,
         topic="act/fond_memory",
-        emotion="warm",
+        emotion="warm" if sure else "tender",
         tone="warm",
         confidence=round(max(0.5, cues.smiling), 3),
         reason="Something glad, not long after a loss.",

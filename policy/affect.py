@@ -215,7 +215,9 @@ def _read(words: str) -> Affect:
         return Affect("glad", 0.6 if hurts or lone or turned else 0.9)
     if len(hurts) == len(glads):
         return Affect("mixed", 0.3) if hurts else Affect()
-    return Affect("glad" if len(glads) > len(hurts) else "hurt", WEAK)
+    if len(hurts) > len(glads):
+        return Affect("hurt", WEAK)
+    return Affect("glad", 0.3 if turned or hurts else WEAK)
 
 
 def _strong(pieces: list[_Found]) -> list[_Found]:

@@ -41,11 +41,11 @@ HUMAN: Final = "nature.human"
 MOST: Final = 2
 """Questions that are answered in one reply."""
 
-NEAR: Final = 0.57
-"""Cosine of a clause with the nearest example from which it may be that question."""
+NEAR: Final = (0.55, 0.7)
+"""Cosine of a clause with the nearest example from which it may be that question; of one that names nothing of it."""
 
-MARGIN: Final = 0.04
-"""By how much that must exceed the cosine with the nearest ordinary sentence."""
+MARGIN: Final = (0.03, 0.1)
+"""By how much that must exceed the cosine with the nearest ordinary sentence, likewise."""
 
 _LONGEST: Final = 18
 """Words of a clause that is compared with examples."""
@@ -85,10 +85,15 @@ class _Clause:
 
     @property
     def asks(self) -> bool:
-        """Tell whether it asks or orders something that may be the agent's."""
+        """Tell whether it asks or orders something."""
         bare = _bare(self.text)
         told = self.question or any(_shape(name).search(bare) is not None for name in ("question", "order", "tag"))
-        return told and _shape("about").search(self.text) is not None and _shape("idle").search(bare) is None
+        return told and _shape("idle").search(bare) is None
+
+    @property
+    def names(self) -> bool:
+        """Tell whether it names the agent, or something that is asked about it."""
+        return _shape("about").search(self.text) is not None
 
 
 class Questions:
@@ -100,7 +105,7 @@ class Questions:
 
     def __init__(self, embed: Embed | None = None) -> None:
         self._embed = embed
-        self._names: tuple[str, ...] = ()
+        self._rows: dict[str, slice] = {}
         self._near: Vectors | None = None
         self._ordinary: Vectors | None = None
 
@@ -117,7 +122,7 @@ class Questions:
         count = len(clause.text.split())
         if self._embed is None or not clause.asks or not 2 <= count <= _LONGEST:
             return None
-        if _shape("reported").search(clause.text):
+        if _shape("reported").search(clause.text) or _shape("theirs").search(clause.text):
             return None
         if self._near is None:
             self._learn(self._embed)
@@ -125,21 +130,21 @@ class Questions:
         assert self._ordinary is not None
         vector = self._embed([_spoken(clause)])[0]
         cosines = self._near @ vector
-        best = int(np.argmax(cosines))
-        sure = float(cosines[best])
-        if sure < NEAR or sure - float((self._ordinary @ vector).max()) < MARGIN:
+        sure, strict = float(cosines.max()), 0 if clause.names else 1
+        if sure < NEAR[strict] or sure - float((self._ordinary @ vector).max()) < MARGIN[strict]:
             return None
-        return Asked(self._names[best], clause.text, "example", sure)
+        # Which one it is, three examples tell better than one.
+        score = {name: float(np.sort(cosines[rows])[-3:].mean()) for name, rows in self._rows.items()}
+        return Asked(max(score, key=lambda name: score[name]), clause.text, "example", sure)
 
     def _learn(self, embed: Embed) -> None:
-        table = _table()
-        names, texts = [], []
-        for name, entry in table.items():
-            names += [name] * len(entry["examples"])
-            texts += entry["examples"]
-        near = embed(texts)
+        examples: list[str] = []
+        for name, entry in _table().items():
+            self._rows[name] = slice(len(examples), len(examples) + len(entry["examples"]))
+            examples += entry["examples"]
+        near = embed(examples)
         self._ordinary = embed(load_table("itself")["ordinary"]["examples"])
-        self._names, self._near = tuple(names), near
+        self._near = near
 
 
 def texts() -> tuple[str, ...]:

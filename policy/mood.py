@@ -189,7 +189,8 @@ def careful(emotion: str, words: Affect, cues: Cues, moods: Mapping[str, float])
         return emotion if emotion not in GRAVE else "warm" if words.after else "happy"
     likely = glad - heavy >= _LEAD
     if emotion in SMILES and (
-        (words.valence == affect.GLAD and likely) or (cues.smiling >= _BRIGHT and heavy - glad < _LEAD)
+        (words.valence == affect.GLAD and words.sure == affect.WEAK and likely)
+        or (cues.smiling >= _BRIGHT and heavy - glad < _LEAD)
     ):
         return "warm"
     if emotion in GRAVE | SMILES:

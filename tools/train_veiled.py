@@ -3,7 +3,7 @@
     agent models fetch mpnet                                 its base, once
     git show bde0722:policy/data/veiled.safetensors > old.safetensors
     python tools/train_veiled.py --start old.safetensors     as what ships was made; half an hour of two cores
-    python tools/train_veiled.py --start old.safetensors --leave-out t3,t6   writes nothing
+    python tools/train_veiled.py --start old.safetensors --leave-out t4   writes nothing
 
 Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without ``--start`` it begins with the base alone, and
 wants more passes (``--passes``). With ``--leave-out`` it learns from all files of ``policy/training/danger`` and its

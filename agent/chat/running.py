@@ -20,6 +20,7 @@ from agent.chat.told import Teller, Traced, Turned
 from agent.clock import Clock, VirtualClock
 from agent.config import Config, ConfigError, Use
 from agent.empathy.choice_stage import WORDS_ONLY
+from agent.itself import Itself
 from agent.lane import SafetyLane
 from agent.loop import Call
 from agent.parts import Parts
@@ -68,6 +69,7 @@ class Loaded:
     config: Config
     mind: Thinker
     lane: SafetyLane | None
+    itself: Itself | None = None
 
     def teller(self, name: str) -> tuple[Traced, Teller]:
         """Return the mind of one call, and what puts its turns together."""
@@ -77,13 +79,14 @@ class Loaded:
     def call(self, seat: Seat, mind: Traced, clock: Clock, staged: Sequence[Staged] = ()) -> Call:
         """Return a call with ``seat`` as the caller."""
         options = self.config.call if staged else typed_only(self.config.call)
-        return Call(seat, Parts(staged or deaf(), mind, Mute(), options, self.lane), clock)
+        return Call(seat, Parts(staged or deaf(), mind, Mute(), options, self.lane, itself=self.itself), clock)
 
     def close(self) -> None:
         """Free weights and threads."""
         self.mind.close()
-        if self.lane is not None:
-            self.lane.close()
+        for part in (self.lane, self.itself):
+            if part is not None:
+                part.close()
 
 
 def load(config: Config, resolve: Resolve) -> Loaded:
@@ -95,7 +98,9 @@ def load(config: Config, resolve: Resolve) -> Loaded:
     """
     mind = build.thinker(config, resolve)
     try:
-        return Loaded(config, mind, build.lane(config, resolve))
+        about = build.itself(config, mind, ())
+        about.warm()
+        return Loaded(config, mind, build.lane(config, resolve), about)
     except BaseException:
         mind.close()
         raise

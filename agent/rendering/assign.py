@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perception.percept import Datum, Percept
+from perception.percept import Percept
 from perception.timebase import Nanos, seconds
 
 
@@ -54,9 +54,5 @@ def assign(transcripts: Sequence[Percept], turns: Sequence[Stretch]) -> dict[int
 
 
 def _middles(utterance: Percept) -> list[Nanos]:
-    starts, ends = (_numbers(utterance.data.get(key)) for key in ("word_starts", "word_ends"))
+    starts, ends = utterance.series("word_starts"), utterance.series("word_ends")
     return [seconds((start + end) / 2) for start, end in zip(starts, ends, strict=True)]
-
-
-def _numbers(series: Datum | None) -> list[float]:
-    return [value for value in series if not isinstance(value, str)] if isinstance(series, tuple) else []

@@ -22,6 +22,9 @@ _WRONG: Final = {
 }
 """Looks that are wrong, by what is true."""
 
+_SENSED: Final = {"fearful": "fear", "lively": "rising"}
+"""What the senses call a face or a voice, where the sets have another word."""
+
 Tables = Mapping[str, Mapping[str, Any]]
 Measured = tuple[list[Figure], list[str]]
 
@@ -33,7 +36,8 @@ def looks(tables: Tables) -> Measured:
         for part in ("hurt", "glad"):
             said |= {f"{ground}/{part}/{n}": (part, text) for n, text in enumerate(table["looks"][part])}
         for n, entry in enumerate(table["looks"]["contradictions"]):
-            line = {"say": entry["text"], "face": entry["face"], "voice": entry["voice"]}
+            face = _SENSED.get(entry["face"], entry["face"])
+            line = {"say": entry["text"], "face": face, "voice": _SENSED.get(entry["voice"], entry["voice"])}
             said[f"{ground}/contradiction/{n}"] = (f"contradiction, {entry['truth']}", line)
     turns = chat([{"id": key, "lines": [line]} for key, (_, line) in said.items()])
     shown = {key: set(turns[key][-1].get("looks", [])) | {turns[key][-1]["emotion"]} for key in said}

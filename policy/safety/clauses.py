@@ -8,6 +8,7 @@ form first: lower case, contractions written out (``i'm`` and ``im`` are ``i am`
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
@@ -24,6 +25,8 @@ _OVERLAP: Final = 15
 
 _SENTENCE: Final = re.compile(r"(?<=\D)\.|\.(?=\D|$)|[!?;\n…—–]+|(?<=\s)-(?=\s)|:(?=\s|$)")
 _TOKEN: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?|[,()]")
+
+_ACCENTS: Final = re.compile(r"(?<=[a-z])[\u0300-\u036f]")
 
 _PRONOUNS: Final = frozenset({"i", "he", "she", "they", "we"})
 _BEFORE_NOUNS: Final = {"my": 3, "our": 3, "the": 2, "a": 2, "last": 2}
@@ -115,8 +118,15 @@ def clauses(text: str) -> list[Clause]:
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of ``text`` in their plain form; commas are kept as words of their own."""
-    found = (_canonical(part.lower()) for part in _SENTENCE.split(normalise(text)))
+    found = (_canonical(_unaccented(part.lower())) for part in _SENTENCE.split(normalise(text)))
     return [part for part in found if part]
+
+
+def _unaccented(text: str) -> str:
+    """Write ``fiancé`` as ``fiance``; only here, for other languages are looked for in the words as they are."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text)))
 
 
 def split(sentence: str) -> list[Clause]:
@@ -201,7 +211,7 @@ def _begins(word: str, piece: list[str], words: list[str], n: int) -> bool:
         if (word == "so" and following in _SO) or (word in ("now", "then") and last in _RIGHT):
             return False
         if following in _NOUNS:
-            return _does(words, n + 1, 3)
+            return _does(words, n + 1, 6)
         return following in table.subjects
     if not last or last in table.embeds or _is_phrase(piece):
         return False
@@ -221,7 +231,8 @@ def _does(words: list[str], n: int, most: int) -> bool:
     for at in range(n + 1, min(n + most + 1, len(words))):
         if words[at] in table.finite:
             return at > n + 1
-        if words[at] in stops:
+        first = at == n + 1 and words[at] in table.kin
+        if words[at] in stops and not first and words[at : at + 2] != ["in", "law"]:
             return False
     return False
 

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy.safety import languages
-from policy.safety.patterns import Match, search
+from policy.safety.clauses import clauses
+from policy.safety.patterns import Match, patterns, search
 
 KINDS: Final = ("self_harm", "medical", "abuse", "harm_others")
 
@@ -49,6 +50,13 @@ _STRETCHES: Final = 40
 _BEFORE: Final = 6
 """Turns before that are handed to the classifier; it takes as many as fit."""
 
+_MAYBE: Final = 0.3
+"""Probability of danger from which the clauses of a turn are read one by one."""
+
+_LEAST: Final = 4
+"""Words of a clause that is read by itself."""
+
+_JOINED: Final = re.compile(r"\s+(?=(?:now that|ever since)\b)")
 _SENTENCE: Final = re.compile(r"[.!?]+(?:\s|$)")
 _KEPT: Final = 256
 
@@ -107,7 +115,7 @@ class Sensitivity:
         ValueError: a value is out of its range; the message names it.
     """
 
-    hint: float = 0.8
+    hint: float = 0.9
     plain: float = 0.95
     heavy: float = 0.1
     shown: float = 0.4
@@ -165,6 +173,7 @@ class Lookout:
         self._classifier = classifier
         self._sensitivity = sensitivity or Sensitivity()
         self._known: OrderedDict[tuple[str, ...], _Read] = OrderedDict()
+        patterns()  # compiled now, so that the first turn does not wait for it
 
     def weigh(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Finding | None:
         """Return the danger in ``words``, or ``None``; the arguments are those of :meth:`look`."""
@@ -179,21 +188,25 @@ class Lookout:
             distress: how far face or voice show it, 0..1. More of it never takes a finding away.
         """
         match = _match(words)
-        read = self._read(words, before) if words.strip() else None
+        stretch, read = self._gravest(words, before) if words.strip() else (words, None)
         risk = 0.0 if read is None else read.danger
         if match is not None:
             found = _of_pattern(match)
             return Look(PLAIN, match.kind, max(risk, _SURE), PATTERN, found)
-        if read is None or read.danger < self._sensitivity.limit(distress):
+        if read is None or read.danger < min(_MAYBE, self._sensitivity.limit(distress)):
             return Look(NONE, "", round(risk, 3), "")
-        plain = read.plain >= self._sensitivity.plain
-        reason = f"The words {'speak of' if plain else 'hint at'} {_NAME[read.kind]}."
-        found = Finding(read.kind, round(risk, 3), reason, plain=plain, by=CLASSIFIER)
-        return Look(PLAIN if plain else HINT, read.kind, found.confidence, CLASSIFIER, found)
+        stated = self._stated(stretch, read)
+        plain = stated.plain >= self._sensitivity.plain
+        if not plain and read.danger < self._sensitivity.limit(distress):
+            return Look(NONE, "", round(risk, 3), "")
+        kind = stated.kind if plain else read.kind
+        reason = f"The words {'speak of' if plain else 'hint at'} {_NAME[kind]}."
+        found = Finding(kind, round(max(risk, stated.danger if plain else 0.0), 3), reason, plain=plain, by=CLASSIFIER)
+        return Look(PLAIN if plain else HINT, kind, found.confidence, CLASSIFIER, found)
 
     def risk(self, words: str, before: Sequence[str] = ()) -> float:
         """Return the probability of danger that the classifier sees in ``words``; 0 without one."""
-        read = self._read(words, before)
+        read = self._gravest(words, before)[1]
         return 0.0 if read is None else read.danger
 
     def read_ahead(self, words: str, before: Sequence[str] = ()) -> None:
@@ -204,13 +217,21 @@ class Lookout:
         """Read many turns at once, each with the turns before it; :meth:`look` is quick for them afterwards."""
         self._judge([window for words, before in turns for window in windows_of(words, before)])
 
-    def _read(self, words: str, before: Sequence[str]) -> _Read | None:
-        """Return the gravest of all stretches of a turn."""
+    def _gravest(self, words: str, before: Sequence[str]) -> tuple[str, _Read | None]:
+        """Return the gravest of all stretches of a turn, and what the classifier made of it."""
         if self._classifier is None:
-            return None
+            return words, None
         windows = windows_of(words, before)
         self._judge(windows)
-        return max((self._known[window] for window in windows), key=lambda read: (read.danger, read.plain))
+        worst = max(windows, key=lambda window: (self._known[window].danger, self._known[window].plain))
+        return worst[-1], self._known[worst]
+
+    def _stated(self, words: str, read: _Read) -> _Read:
+        """Return what is said most outright: by the turn, or by a clause of it, which its reasons may outweigh."""
+        parts = [part for clause in clauses(words) for part in _JOINED.split(clause.text)]
+        windows = [(part,) for part in dict.fromkeys(parts) if len(part.split()) >= _LEAST][-_STRETCHES:]
+        self._judge(windows)
+        return max((read, *(self._known[window] for window in windows)), key=lambda each: each.plain)
 
     def _judge(self, windows: Sequence[tuple[str, ...]]) -> None:
         """Let the classifier read what it has not read yet, all at once."""

@@ -69,6 +69,19 @@ class _Phrase:
     say: tuple[str, ...]
 
 
+def load() -> None:
+    """Read and check the files now rather than at the first doubt.
+
+    Raises:
+        MisheardError: a file breaks its schema.
+    """
+    lines()
+    _book()
+    _meanings()
+    _answers()
+    _harmless()
+
+
 def doubt(words: str, alternatives: Sequence[str] = (), before: Sequence[str] = ()) -> Doubt | None:
     """Return what of the words may have been plain danger, ``None`` for nothing.
 

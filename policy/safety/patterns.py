@@ -86,6 +86,7 @@ class Rule:
         excused: names of excuses that count for it.
         tense: ``now``, ``done``, or ``auto`` where the verb before it decides.
         wide: it is looked for in whole sentences, too, for it may take two statements to say it.
+        marked: it is looked for where each word for a person ends in ``_``, which then stands for anybody.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class Rule:
     excused: tuple[str, ...] = ()
     tense: str = "now"
     wide: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Table:
 
     rules: Sequence[Rule]
     idioms: re.Pattern[str]
+    persons: re.Pattern[str]
     excuses: Mapping[str, Excuse]
     quoted: re.Pattern[str]
     negated: re.Pattern[str]
@@ -153,19 +156,30 @@ def find(words: str) -> list[Match]:
 def _holds(table: Table, rule: Rule, clause: Clause) -> bool:
     """Tell whether the rule is found in the clause and nothing there takes it back."""
     text, at = clause.text, 0
-    while (found := rule.pattern.search(text, at)) is not None:
-        left, right = text[: found.start()].rstrip(), text[found.end() :].lstrip() or clause.after
+    marked = table.persons.sub(_mark, text) if rule.marked else text
+    while (found := rule.pattern.search(marked, at)) is not None:
+        said = _bare(found.group())
+        left, right = _bare(marked[: found.start()]).rstrip(), _bare(marked[found.end() :]).lstrip()
+        follows = right or clause.after
         if not (
             _is_negated(table, left)
             or _ends(rule.before, left)
-            or (rule.after is not None and rule.after.match(right) is not None)
+            or (rule.after is not None and rule.after.match(follows) is not None)
             or (rule.near is not None and rule.near.search(text) is not None)
             or table.quoted.search(left[-_NEAR:]) is not None
-            or any(_excuses(table, rule, name, clause, (left, found.group(), right)) for name in rule.excused)
+            or any(_excuses(table, rule, name, clause, (left, said, right)) for name in rule.excused)
         ):
             return True
         at = found.start() + 1
     return False
+
+
+def _mark(found: re.Match[str]) -> str:
+    return f"{found.group()}_"
+
+
+def _bare(marked: str) -> str:
+    return marked.replace("_", "")
 
 
 def _is_negated(table: Table, left: str) -> bool:
@@ -180,6 +194,8 @@ def _ends(pattern: re.Pattern[str] | None, left: str) -> bool:
 def _excuses(table: Table, rule: Rule, name: str, clause: Clause, around: tuple[str, str, str]) -> bool:
     """Tell whether an excuse takes a pattern back; ``around`` is what stands before it, itself, and after it."""
     excuse, (left, middle, right) = table.excuses[name], around
+    if excuse.beside is not None:
+        right = right or clause.after  # what tells of a time may stand in a clause of its own
     if excuse.past and not _is_past(table, rule, f"{left} {middle}"):
         return False
     return (
@@ -224,6 +240,7 @@ def parse(table: Mapping[str, Any]) -> Table:
     return Table(
         rules=tuple(read.rule(n, entry, excuses) for n, entry in enumerate(given, 1)),
         idioms=read.words("[idioms] patterns", _section(table, "idioms").get("patterns")),
+        persons=read.words("[persons] patterns", _section(table, "persons").get("patterns")),
         excuses=excuses,
         quoted=read.words("[governs] quoted", governs.get("quoted"), end=r"(?: \w+){0,4} ?$"),
         negated=read.negation(governs),
@@ -296,7 +313,7 @@ class _Reader:
         where = f"[[danger]] {n}" + (f" ({about})" if about else "")
         if not isinstance(given, Mapping) or not isinstance(about, str):
             raise PatternError(f"{_FILE}: {where} about is {about!r}, expected what the entry is about")
-        names = {"kind", "about", "patterns", "before", "after", "near", "excused", "tense", "wide"}
+        names = {"kind", "about", "patterns", "before", "after", "near", "excused", "tense", "wide", "marked"}
         self._known(where, given, names)
         kind, tense, excused = given.get("kind"), given.get("tense", "now"), given.get("excused", [])
         if kind not in ORDER:
@@ -319,6 +336,7 @@ class _Reader:
             excused=tuple(excused),
             tense=tense,
             wide=bool(given.get("wide", False)),
+            marked=bool(given.get("marked", False)),
         )
 
     def _stems(self, given: Sequence[str]) -> set[str]:

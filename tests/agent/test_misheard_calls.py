@@ -45,7 +45,8 @@ def talk(*lines: tuple[str, tuple[str, ...]], lane: SafetyLane | None = None) ->
     caller, events = Loopback(quiet(10 * len(lines) + 8)), list[Event]()
     options = CallOptions(greeting=False, reflexes=False, initiative=InitiativeOptions(enabled=False))
     parts = Parts([Script("ear", script)], Mindful(Mind(kind_words)), Mute(), options, lane or lane_())
-    VirtualClock(COSTS).run(Call(caller, parts, VirtualClock(COSTS), [events.append]).run())
+    clock = VirtualClock(COSTS)
+    clock.run(Call(caller, parts, clock, [events.append]).run())
     return caller, events
 
 
@@ -88,7 +89,7 @@ def test_a_no_is_the_policys_and_the_same_is_not_asked_again() -> None:
 
 
 def test_who_says_it_once_more_has_confirmed_it() -> None:
-    caller, _ = talk((BUILT, OTHERS), ("A whole bottle and built.", ("A hole bottle and bills",)))
+    caller, _ = talk((BUILT, OTHERS), ("Today I took a whole bottle and bills.", OTHERS))
     assert cards(caller) == ["self_harm"]
 
 

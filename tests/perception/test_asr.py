@@ -92,9 +92,7 @@ def test_a_transcript_says_when_each_word_was_said() -> None:
     sound = spoken("My sister called me", "last night from London.", gap_s=0.4)
     sound = np.concatenate([sound, silence(0.4)])
     (final,) = finals(feed(factory(partials="off")(), chunked(sound, CALM, start=100 * SECOND))).values()
-    starts, ends = final.data["word_starts"], final.data["word_ends"]
-    assert isinstance(starts, tuple)
-    assert isinstance(ends, tuple)
+    starts, ends = final.series("word_starts"), final.series("word_ends")
     assert len(starts) == len(ends) == len(final.label.split())
     assert list(starts) == sorted(starts)
     assert all(start <= end for start, end in zip(starts, ends, strict=True))
@@ -323,3 +321,40 @@ def test_loops_are_found() -> None:
 def test_a_worker_guards_its_input() -> None:
     with pytest.raises(ValueError, match="8000"):
         factory()().feed([AudioChunk(np.zeros(80, np.float32), start=0, rate_hz=8000)])
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_fast_speech_is_recognised_to_its_end() -> None:
+    text = "She said that he and I and all of us had to go in at ten to six or so to get it if it is to be on by then."
+    heard = Whisper(resolve("whisper-base")).decode(np.concatenate([silence(0.3), say(text, speed=2.0), silence(0.2)]))
+    assert plain(heard.text).endswith("by then"), heard.text
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_alternatives_come_where_a_word_is_unsure_and_only_there() -> None:
+    first = spoken("He hits me.", gap_s=1.2)
+    first += pink(len(first) / RATE_HZ, 0.03)
+    sound = np.concatenate([first, spoken("It was the best day of my life.", gap_s=1.2)])
+    worker, again, off = factory(partials="off"), factory(partials="off"), factory(partials="off", alternatives=0)
+    unsure, sure = finals(feed(worker(), chunked(sound, CALM))).values()
+    others = unsure.data["alternatives"]
+    assert isinstance(others, tuple)
+    assert all(isinstance(text, str) and text.strip() for text in others)
+    assert 1 <= len(others) <= 5
+    bare = [plain(str(text)) for text in others]
+    assert len(set(bare)) == len(bare)
+    assert plain(unsure.label) not in bare
+    assert "he hits me" in {*bare, plain(unsure.label)}
+    assert "alternatives" not in sure.data
+    assert finals(feed(again(), chunked(sound, 7777))) == finals(feed(worker(), chunked(sound, CALM))), "to the word"
+    silent = list(finals(feed(off(), chunked(sound, CALM))).values())
+    assert [p.label for p in silent] == [unsure.label, sure.label]
+    assert not [p for p in silent if "alternatives" in p.data]
+
+
+@pytest.mark.parametrize("count", [-1, 11])
+def test_a_number_of_alternatives_beyond_its_range_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"alternatives is {count}, expected 0"):
+        asr.Options(alternatives=count)

@@ -152,7 +152,8 @@ def test_every_question_is_told_again_with_its_kind_and_none_is_said_twice() -> 
     ("words", "said"),
     [
         ("Yes.", True), ("Yeah, I did.", True), ("That's right.", True), ("I did.", True), ("I'm afraid so.", True),
-        ("Yes, all of them.", True), ("No.", False), ("No, no, I said that I took a bottle and built a lamp.", False),
+        ("Yes, all of them.", True),
+        ("A whole bottle.", True), ("No.", False), ("No, no, I said that I took a bottle and built a lamp.", False),
         ("I didn't say that.", False), ("God no.", False), ("You misheard me.", False), ("What do you mean?", None),
         ("The weather is nice.", None), ("Yesterday I went home.", None), ("Nobody.", None), ("Right here.", None),
         ("Not really, I was talking about lamps.", False),

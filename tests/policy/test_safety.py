@@ -155,6 +155,22 @@ def test_the_classifier_alone_finds_plain_danger_only_where_it_is_very_sure() ->
     assert look("it was 0.9 plain abuse", plain=0.85).level == PLAIN
 
 
+def test_a_clause_may_say_plainly_what_its_reasons_outweigh() -> None:
+    class Torn(Told):
+        def __call__(self, windows: Sequence[Sequence[str]], /) -> NDArray[np.float32]:
+            found = super().__call__(windows)
+            for row, window in zip(found, windows, strict=True):
+                row[0] = 0.5 if "garden" in window[-1] else 0.0
+                row[4] = 0.97 if window[-1] == "the goat is on the table" else 0.0
+            return found
+
+    lookout = Lookout(classifier=Torn())
+    found = lookout.look("The goat is on the table because we lost the garden")
+    assert (found.level, found.kind, found.by) == (PLAIN, "self_harm", CLASSIFIER)
+    assert found.probability == pytest.approx(0.97)
+    assert lookout.look("The goat is on the table because we lost the house").level == NONE, "only where it may be"
+
+
 def test_nothing_overrules_a_pattern() -> None:
     for words in ("I want to die, and it was 0.01 of abuse", "I want to kill myself because I saw the film"):
         found = look(words)
@@ -216,7 +232,7 @@ def test_a_long_turn_is_read_while_it_is_said() -> None:
     lookout.read_ahead(" ".join(said), ["before"])
     ahead = len(reader.read)
     assert ahead >= 1
-    lookout.weigh(" ".join([*said, "and it was 0.9 of abuse."]), ["before"])
+    lookout.weigh(" ".join([*said, "and it was 0.2 of abuse."]), ["before"])
     assert len(reader.read) - ahead == 1
     lookout.read_ahead("a few words only")
     Lookout().read_ahead(" ".join(said))

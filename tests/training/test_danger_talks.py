@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from policy.safety.detector import KINDS
 from policy.training import danger_measure
-from policy.training.danger_talks import HINT, NONE, PLAIN, Talk, TalkError, names, talks, talks_of
+from policy.training.danger_talks import HINT, NONE, PLAIN, SAFE, Talk, TalkError, names, talks, talks_of
 
 GOOD = {"kind": "abuse", "turns": ["He is home.", "I keep my phone in the flour tin."], "levels": ["none", "hint"]}
 
@@ -20,17 +20,17 @@ GOOD = {"kind": "abuse", "turns": ["He is home.", "I keep my phone in the flour 
 def test_there_are_conversations_of_every_kind_and_level() -> None:
     assert len(names()) >= 4
     for name in names():
-        found = talks_of(name)
-        assert sum(talk.kind == "safe" for talk in found) >= 80, name
-        for kind in KINDS:
-            levels = [level for talk in found if talk.kind == kind for level in talk.levels]
-            assert min(map(levels.count, ("none", "hint", "plain"))) >= 2, (name, kind)
+        assert {talk.kind for talk in talks_of(name)} == {*KINDS, SAFE}, name
+    for kind in KINDS:
+        levels = [level for talk in talks() if talk.kind == kind for level in talk.levels]
+        assert min(map(levels.count, ("none", "hint", "plain"))) >= 15, kind
+    assert sum(talk.kind == SAFE and len(talk.turns) >= 4 for talk in talks()) >= 350
     assert len(talks()) == sum(len(talks_of(name)) for name in names())
     assert len(talks((names()[0],))) == len(talks()) - len(talks_of(names()[0]))
 
 
 def test_no_conversation_is_there_twice() -> None:
-    turns = [talk.turns for talk in talks()]
+    turns = [talk.turns for talk in talks() if len(talk.turns) > 1]
     assert len(set(turns)) == len(turns)
 
 

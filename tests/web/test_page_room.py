@@ -124,10 +124,8 @@ def test_lines_that_do_not_fit_are_not_shown_in_slices(visit: Open) -> None:
     talk(v)
     past = "parts('#captions li.past').length"
     assert v.page.evaluate(past) > 0
-    v.page.evaluate("part('#captions').scrollTop = 0")
-    until(v.page, f"{past} === 0")
-    v.page.evaluate("part('#captions').scrollTop = 99999")
-    until(v.page, f"{past} > 0")
+    until(v.page, f"(part('#captions').scrollTop = 0, {past} === 0)")
+    until(v.page, f"(part('#captions').scrollTop = 99999, {past} > 0)")
 
 
 def test_the_measure_finds_what_is_planted(visit: Open) -> None:
@@ -136,14 +134,16 @@ def test_the_measure_finds_what_is_planted(visit: Open) -> None:
     danger(v.server)
     until(v.page, "rapport.help")
     assert_room(v, "before")
-    v.page.evaluate(
-        """() => {
-          const [self, words] = parts("#self, #captions li:last-child .text").map((el) => el.getBoundingClientRect());
-          part("#self").style.transform = `translate(${words.left - self.left}px, ${words.top - self.top}px)`;
-        }"""
-    )
-    found = " | ".join(v.page.evaluate(ROOM))
-    for fault in ("overlap: #self", "covered: .text"):
-        assert fault in found
-    v.page.evaluate("Object.assign(part('#captions').style, {height: '70px', transform: 'translateY(60px)'})")
-    assert "out of reach: .text" in " | ".join(v.page.evaluate(ROOM))
+    planted = """() => {
+      const [self, words] = parts("#self, #captions li:last-child .text").map((el) => el.getBoundingClientRect());
+      const [x, y] = [words.left - self.left + (words.width - self.width) / 2, words.top - self.top];
+      part("#self").style.transform = `translate(${x}px, ${y}px)`;
+      const over = ROOM();
+      part("#self").style.transform = "";
+      Object.assign(part("#captions").style, {height: "70px", transform: "translateY(60px)"});
+      return [over, ROOM()].map((found) => found.join(" | "));
+    }"""
+    over, cut = v.page.evaluate(planted.replace("ROOM()", f"({ROOM})()"))
+    assert "overlap: #self" in over
+    assert "covered: .text" in over
+    assert "out of reach: .text" in cut
