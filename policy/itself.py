@@ -47,6 +47,13 @@ NEAR: Final = (0.55, 0.7)
 MARGIN: Final = (0.03, 0.1)
 """By how much that must exceed the cosine with the nearest ordinary sentence, likewise."""
 
+SHARE: Final = 0.9
+"""Score of a linear classifier, 1 for a question about the agent and 0 for anything else, that makes up for distance."""
+
+NEAR_OF_SHARE: Final = 0.48
+"""Cosine that is near enough then."""
+
+_RIDGE: Final = 1.0
 _LONGEST: Final = 18
 """Words of a clause that is compared with examples."""
 
@@ -108,6 +115,7 @@ class Questions:
         self._rows: dict[str, slice] = {}
         self._near: Vectors | None = None
         self._ordinary: Vectors | None = None
+        self._weights: Vectors = np.zeros(1, np.float32)
 
     def read(self, words: str) -> tuple[Asked, ...]:
         """Return the questions about the agent in ``words``, in the order in which they come, at most :data:`MOST`."""
@@ -131,7 +139,10 @@ class Questions:
         vector = self._embed([_spoken(clause)])[0]
         cosines = self._near @ vector
         sure, strict = float(cosines.max()), 0 if clause.names else 1
-        if sure < NEAR[strict] or sure - float((self._ordinary @ vector).max()) < MARGIN[strict]:
+        margin = sure - float((self._ordinary @ vector).max())
+        share = float(vector @ self._weights[:-1] + self._weights[-1])
+        near = sure >= NEAR[strict] and margin >= MARGIN[strict]
+        if not near and not (share >= SHARE and sure >= NEAR_OF_SHARE and margin >= MARGIN[0]):
             return None
         # Which one it is, three examples tell better than one.
         score = {name: float(np.sort(cosines[rows])[-3:].mean()) for name, rows in self._rows.items()}
@@ -144,7 +155,18 @@ class Questions:
             examples += entry["examples"]
         near = embed(examples)
         self._ordinary = embed(load_table("itself")["ordinary"]["examples"])
+        self._weights = _separate(near, self._ordinary)
         self._near = near
+
+
+def _separate(about: Vectors, ordinary: Vectors) -> Vectors:
+    """Fit a ridge regression that is 1 on ``about`` and 0 on ``ordinary``; return its weights, the bias last."""
+    vectors = np.vstack([about, ordinary]).astype(np.float64)
+    vectors = np.hstack([vectors, np.ones((len(vectors), 1))])
+    wanted = np.repeat([1.0, 0.0], [len(about), len(ordinary)])
+    square = vectors.T @ vectors + _RIDGE * np.eye(vectors.shape[1])
+    weights: Vectors = np.linalg.solve(square, vectors.T @ wanted).astype(np.float32)
+    return weights
 
 
 def texts() -> tuple[str, ...]:

@@ -62,6 +62,15 @@ def fuse(read: Reading, cues: Cues) -> str:
     Returns:
         A mood of :data:`policy.reading.MOODS`, or the coarse ``heavy`` or ``glad`` where only that is certain.
     """
+    mood, words = _fuse(read, cues), affect.read(cues.words)
+    if words.sure < SURE or cues.distress >= SHOWN or cues.smiling >= SHOWN:
+        return mood
+    if words.valence == affect.GLAD and mood in HEAVY:
+        return "glad"  # "no longer afraid" is no fear
+    return "heavy" if words.valence == affect.HURT and mood not in HEAVY else mood
+
+
+def _fuse(read: Reading, cues: Cues) -> str:
     if ironic(cues.words):
         return "heavy"  # whatever the face does: a grin is part of such a joke
     face = cues.face_at_words or cues.face or {}
@@ -181,7 +190,8 @@ def careful(emotion: str, words: Affect, cues: Cues, moods: Mapping[str, float])
     if words.heavy:
         if emotion in GRAVE and words.valence == affect.HURT and (distressed or (words.sure >= SURE and glad < heavy)):
             return emotion
-        return "calm" if emotion == "calm" and words.valence == affect.HURT else TENDER
+        angry = bool(moods) and moods.get("anger", 0.0) >= max(moods.values())
+        return "calm" if emotion == "calm" and angry else TENDER
     if distressed:
         # Glad or plain words under a face or a voice in distress: the careful look.
         return emotion if emotion in affect.CARE and words.valence != affect.GLAD else TENDER

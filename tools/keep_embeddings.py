@@ -1,4 +1,5 @@
-"""Write ``policy/data/embeddings.npz``: vectors of all texts that the compact policy embeds when it is loaded."""
+"""Write ``policy/data/embeddings.npz``: vectors of all texts that the compact policy embeds when it is loaded, and of
+the examples of questions about the agent."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from agent.models import resolve
-from policy import kept
+from policy import itself, kept
 from policy.backends.compact import Mind
 from policy.embedding import Embedder, Vectors
 
@@ -32,6 +33,7 @@ def needed(shipped: Mapping[bytes, Vectors] | None = None) -> dict[str, Vectors]
     """Return what loading the policy embeds when ``shipped`` is there already."""
     recorder = Recorder(resolve("minilm"), shipped)
     Mind(recorder, None)
+    recorder(itself.texts())
     return recorder.made
 
 

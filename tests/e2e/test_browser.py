@@ -173,7 +173,7 @@ def test_nothing_cheerful_is_shown_to_distress(live: Live) -> None:
     assert "happy" not in {d["emotion"] for d in shown}
     sad = [d for d in live.read("decisions") if d["action"] == "speak" and "dog" in str(d["evidence"]).lower()]
     assert sad
-    assert all(d["emotion"] in ("concern", "sad", "calm", "warm") for d in sad), [d["emotion"] for d in sad]
+    assert all(d["emotion"] in ("concern", "sad", "calm", "tender") for d in sad), [d["emotion"] for d in sad]
 
 
 def test_grief_is_no_danger(live: Live) -> None:
@@ -190,7 +190,7 @@ def _look(live: Live, at_ms: float) -> str:
 def test_looks_follow_her_mood_in_order_and_in_time(live: Live) -> None:
     """Within a round: concern while she cries, nothing light before she smiles, warmth or joy after it."""
     shown = [d for d in live.read("display") if d["emotion"] not in ("neutral", "curious", "surprise")]
-    heavy, light = ("concern", "sad", "calm"), ("warm", "happy")
+    heavy, light = ("concern", "sad", "calm", "tender"), ("warm", "happy")
     crying = [d["emotion"] for d in shown if live.within(DISTRESS, d["received"], 0.5)]
     assert crying, shown
     assert sum(emotion in heavy for emotion in crying) >= 0.7 * len(crying), crying

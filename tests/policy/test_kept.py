@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.models import resolve
-from policy import kept, replies
+from policy import itself, kept, replies
 from policy.embedding import SIZE, Embedder
 from policy.words import load_table
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.models
 
 def shipped_texts() -> set[str]:
     texts = {t for section in load_table("prototypes").values() for group in section.values() for t in group}
-    return texts | set(replies.lines())
+    return texts | set(replies.lines()) | set(itself.texts())
 
 
 def test_every_text_of_the_data_files_ships_with_its_vector() -> None:

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.clock import VirtualClock
-from perception.context import CUE_GREETING, CUE_QUESTION, ContextWindow, Entry, Turn
+from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Entry, Turn
 from perception.media import RATE_HZ, AudioChunk, Text, VideoFrame
 from perception.percept import EXPRESSION
 from perception.timebase import MS, SECOND
@@ -342,9 +342,13 @@ def test_reasoning_that_the_server_parses_is_a_thought(make: Make, server: OpenA
     assert words(found) == KIND
 
 
-def test_waiting_is_a_decision(make: Make, server: OpenAIServer) -> None:
+def test_waiting_is_a_decision_where_silence_was_asked_for_or_nothing_was_said(
+    make: Make, server: OpenAIServer
+) -> None:
     server.mode = "wait"
-    assert [type(step) for step in decide(make(), WINDOW)[0]] == [Wait]
+    assert [type(step) for step in decide(make(), talk("Please be quiet for a moment."))[0]] == [Wait]
+    assert [type(step) for step in decide(make(), replace(WINDOW, cue=CUE_SILENCE))[0]] == [Wait]
+    assert words(decide(make(), WINDOW)[0]), "whoever says something is answered"
 
 
 @pytest.mark.parametrize(("written", "heard"), [("I see", "I see"), ("You idiot", "mm-hm"), ("", "mm-hm")])
