@@ -189,7 +189,9 @@ class LaneSession:
         found = await self._lane.look(cues.words, (), cues.distress, until)
         if found is None or found.plain:
             return found
-        same = next((e for e in reversed(episodes) if e.kind == found.kind and e.since < course.AGAIN), None)
+        # An alarm that was settled is over: words that hint again are a new sign.
+        past = (e for e in reversed(episodes) if e.kind == found.kind and e.since < course.AGAIN)
+        same = next((e for e in past if e.hint or not e.closed), None)
         if same is None or same.since == 0:
             return found
         then = await self._lane.look(same.about, [e.words for e in exchanges[: same.place] if e.words], 0.0, until)

@@ -55,7 +55,21 @@ _NEVER_WAS: Final = frozenset({"denied", "unreal", "angry", "change", "believed"
 
 _PERSON: Final = frozenset({"here", "near", "coming", "reachable", "have", "told", "will", "nobody", "threat"})
 _REAL: Final = frozenset(
-    {"called", "phoning", "sent", "arrived", "wont_call", "say", "do", "tell", "say_other", "do_other", "leave", "fear"}
+    {
+        "called",
+        "phoning",
+        "sent",
+        "arrived",
+        "wont_call",
+        "say",
+        "do",
+        "tell",
+        "say_other",
+        "do_other",
+        "leave",
+        "fear",
+        "facts",
+    }
     | _PERSON
 )
 """Acts that are taken up after a danger that was real and has eased."""
@@ -89,6 +103,7 @@ _WHY: Final[Mapping[str, str]] = {
     "say": "They ask what to say.",
     "do": "They ask what to do.",
     "leave": "They ask where to go.",
+    "facts": "They ask about law, money, papers or places.",
     "fear": "They ask what happens if they call.",
     "change": "They want to talk about something else.",
     "over": "They say that it has eased.",

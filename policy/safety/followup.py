@@ -34,7 +34,7 @@ _LATER: Final = (
 NAMING: Final = frozenset({"here", "near", "reachable", "coming", "told"})
 """Acts that name somebody to turn to."""
 
-_THEMES: Final = ("say", "leave", "fear", "do")
+_THEMES: Final = ("say", "leave", "fear", "do", "facts")
 _SOMEBODY: Final = "somebody"
 _NEAR_ACTS: Final = frozenset({"here", "near", "coming", "reachable"})
 _ASKS_WHO: Final = frozenset({"someone", "who", "person"})
@@ -244,7 +244,11 @@ def _practical(words: str, text: str) -> str:
     """Return what a practical question is about, ``""`` where there is none."""
     if (
         not is_question(words)
-        and re.match(r"(?:okay |ok |so |and |but |well )*(?:what|how|where|should|who|will)\b", text) is None
+        and re.match(
+            r"(?:okay |ok |so |and |but |well )*(?:what|how|where|should|who|will|can|could|would|do|does|is|are|am|if)\b",
+            text,
+        )
+        is None
     ):
         return ""
     return next((theme for theme in _THEMES if _patterns("theme").search(theme, text) is not None), "")
