@@ -11,7 +11,7 @@ Zaenen, *Contextual valence shifters*, in Computing Attitude and Affect in Text,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Final, Literal
@@ -114,6 +114,15 @@ def settle_look(
     if emotion == "happy" and (affect.after or affect.sure < SURE):
         return "warm", "It is glad, not long after something that hurt." if affect.after else "It may be glad."
     return emotion, ""
+
+
+def acceptable(accepted: Collection[str], *, heavy: bool) -> frozenset[str]:
+    """Return the looks that fit where those of ``accepted`` do, which were judged before there was *tender*.
+
+    It stands beside a look of concern, and over something heavy in place of a warm one.
+    """
+    fits = bool(GRAVE & set(accepted)) or (heavy and "warm" in accepted)
+    return frozenset(accepted) | ({TENDER} if fits else frozenset())
 
 
 def settled(decision: Decision, cues: Cues, *, danger: bool = False) -> Decision:

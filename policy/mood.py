@@ -194,7 +194,9 @@ def careful(emotion: str, words: Affect, cues: Cues, moods: Mapping[str, float])
         return "calm" if emotion == "calm" and angry else TENDER
     if distressed:
         # Glad or plain words under a face or a voice in distress: the careful look.
-        return emotion if emotion in affect.CARE and words.valence != affect.GLAD else TENDER
+        if words.valence == affect.GLAD:
+            return TENDER
+        return emotion if emotion in affect.CARE else "concern"
     if words.valence == affect.GLAD and words.sure >= SURE:
         return emotion if emotion not in GRAVE else "warm" if words.after else "happy"
     likely = glad - heavy >= _LEAD

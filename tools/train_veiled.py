@@ -1,12 +1,12 @@
 """Write ``policy/data/veiled.safetensors``: teach the classifier of danger anew.
 
     agent models fetch mpnet                                 its base, once
-    git show d07564b:policy/data/veiled.safetensors > first.safetensors
-    python tools/train_veiled.py --start first.safetensors     as what ships was made; a quarter of an hour of one core
+    git show b7165cc:policy/data/veiled.safetensors > first.safetensors
+    python tools/train_veiled.py --start first.safetensors     as what ships was made; six minutes of one core
     python tools/train_veiled.py --start first.safetensors --leave-out t4   writes nothing
 
-What it starts with was taught by ``t1`` to ``t4`` in three passes (seed 0, half of what is harmless, 2,500 sentences in
-each pass). Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without ``--start`` it begins with the base
+What it starts with was taught in two steps: by ``t1`` to ``t4`` (seed 0, three passes), then with ``p1`` to ``p3`` and
+``s1`` to ``s4`` besides (seed 1, two passes). Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without ``--start`` it begins with the base
 alone, and wants more passes (``--passes``). With ``--leave-out`` it learns from all files of ``policy/training/danger``
 and its ``talks`` but those, and prints what it makes of them, and thereby what a threshold costs with authors whom it
 never read: that is where ``safety.sensitivity`` comes from. With ``--kept FILE`` a run that was broken off goes on with

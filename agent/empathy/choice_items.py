@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from perception.context import CUE_AFFECT, CUE_ARRIVAL, CUE_END_OF_TURN, CUE_LEAVING, CUE_SILENCE
 from perception.percept import LOOKS, MANNERS, UNCERTAIN
+from policy.affect import acceptable
 from policy.decision import EMOTIONS, STRATEGIES
 from policy.fields import Fields
 
@@ -183,15 +184,19 @@ def _situation(fields: _Fields) -> Situation:
     after = _after(fields.inner("then")) if "then" in fields.value else None
     if cue != CUE_END_OF_TURN and after is None:
         raise fields.error("then", f"is missing; the cue {cue} comes in a silence")
+    mood = fields.name("mood", MOODS)
+    good, bad = _options(fields.inner("good")), _options(fields.inner("bad"))
+    # Tender is younger than these judgements.
+    looks = acceptable(good.emotions, heavy=mood == "heavy") - bad.emotions
     item = Situation(
         id=fields.text("id"),
         kind=fields.name("kind", KINDS),
-        mood=fields.name("mood", MOODS),
+        mood=mood,
         cue=cue,
         turns=turns,
         after=after,
-        good=_options(fields.inner("good")),
-        bad=_options(fields.inner("bad")),
+        good=replace(good, emotions=looks),
+        bad=bad,
         why=fields.text("why"),
     )
     if not item.good.actions or not item.good.emotions or ("speak" in item.good.actions and not item.good.strategies):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from perception.context import ContextWindow
+from policy.affect import acceptable
 from policy.mood import HEAVY
 from policy.training.corpus import Situation
 from policy.training.scenes import window_of
@@ -40,7 +41,8 @@ def measure(choose: Choose, found: Iterable[Situation]) -> Fit:
     n = strategies = emotions = both = happy = missed = 0
     for situation in found:
         strategy, emotion = choose(window_of(situation))
-        fits = strategy in situation.strategies, emotion in situation.emotions
+        looks = acceptable(situation.emotions, heavy=situation.mood in HEAVY)
+        fits = strategy in situation.strategies, emotion in looks
         n += 1
         strategies += fits[0]
         emotions += fits[1]

@@ -55,14 +55,14 @@ class Options:
         behind: chance that a sentence, or a conversation's beginning, stands behind turns of a harmless conversation.
     """
 
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[int, ...] = (2,)
     rank: int = 16
     lowest: int = 4
-    epochs: int = 2
-    rate: float = 3e-4
-    head_rate: float = 1e-3
-    harmless: float = 0.7
-    sentences: int = 1500
+    epochs: int = 1
+    rate: float = 2e-4
+    head_rate: float = 5e-4
+    harmless: float = 0.6
+    sentences: int = 1200
     joined: int = 200
     stated: int = 800
     everyday: int = 600
