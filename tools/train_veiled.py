@@ -6,11 +6,11 @@
     python tools/train_veiled.py --start first.safetensors --leave-out t4   writes nothing
 
 What it starts with was taught in two steps: by ``t1`` to ``t4`` (seed 0, three passes), then with ``p1`` to ``p3`` and
-``s1`` to ``s4`` besides (seed 1, two passes). Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without ``--start`` it begins with the base
-alone, and wants more passes (``--passes``). With ``--leave-out`` it learns from all files of ``policy/training/danger``
-and its ``talks`` but those, and prints what it makes of them, and thereby what a threshold costs with authors whom it
-never read: that is where ``safety.sensitivity`` comes from. With ``--kept FILE`` a run that was broken off goes on with
-the pass in which it was. Nothing of ``policy/data/empathy`` is read.
+``s1`` to ``s4`` besides (seed 1, two passes). Then run ``tools/pin_reader.py`` and ``tools/checksums.py``. Without
+``--start`` it begins with the base alone, and wants more passes (``--passes``). With ``--leave-out`` it learns from all
+files of ``policy/training/danger`` and its ``talks`` but those, and prints what it makes of them, and thereby what a
+threshold costs with authors whom it never read: that is where ``safety.sensitivity`` comes from. With ``--kept FILE`` a
+run that was broken off goes on with the pass in which it was. Nothing of ``policy/data/empathy`` is read.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Spoken danger can be lost in recognition: "I took a whole bottle of pills" was recognised as "a whole bottle and built".
 Two things are looked at beside the best transcript, where the recogniser was unsure of a word. *Alternatives*: is one
 of them plain danger? *Sound*: does a stretch of the words, or of an alternative, sound nearly like a phrase of danger
-(``policy/data/misheard.toml``), and would the turn be plain danger with that phrase in its place? Either is a
-:class:`Doubt`. No help is shown for it. The agent asks back, once, and what follows is for the person to say.
+(``policy/data/misheard.toml``), and would the turn be plain danger with that phrase in its place? Or are they half of
+such a phrase? Each is a :class:`Doubt`. No help is shown for it. The agent asks back, once, and what follows is for the person to say.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def load() -> None:
     lines()
     _book()
     _meanings()
+    _halves()
     _answers()
     _harmless()
 
@@ -103,6 +104,9 @@ def doubt(words: str, alternatives: Sequence[str] = (), before: Sequence[str] = 
         if near is not None and (known is None or known.kind != near[0]):
             kind, meant, you = near
             return Doubt(kind, words, meant, _SOUND, you)
+    half = next((p for p in phrases() if p.you in _halves().by_label and _halves().search(p.you, plain(words))), None)
+    if half is not None and alternatives and (known is None or known.kind != half.kind):
+        return Doubt(half.kind, words, half.say[0], _SOUND, half.you)
     return None
 
 
@@ -251,6 +255,11 @@ def _book() -> tuple[tuple[str, ...], Phrasebook]:
 def _meanings() -> Patterns:
     table = load_table("misheard")["phrase"]
     return Patterns.of({given["you"]: given["meant"] for given in table if given["meant"]})
+
+
+@cache
+def _halves() -> Patterns:
+    return Patterns.of({given["you"]: given["half"] for given in load_table("misheard")["phrase"] if "half" in given})
 
 
 @cache

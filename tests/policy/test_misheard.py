@@ -81,6 +81,14 @@ def test_ordinary_words_are_not_asked_back_about(heard: str) -> None:
     assert doubt(heard) is None
 
 
+def test_half_of_a_phrase_is_asked_back_about_where_the_rest_is_unsure() -> None:
+    found = doubt("I took a whole bottle and fell.", ("I took a full battle and failed",))
+    assert found is not None
+    assert (found.kind, found.you) == ("self_harm", "you took pills")
+    assert doubt("I took a whole bottle and fell.") is None
+    assert doubt("I took a whole bottle of wine there.", ("I took a whole bottle of wine their",)) is None
+
+
 def test_plain_danger_is_no_doubt_and_neither_is_what_was_plain_before() -> None:
     assert doubt("I want to kill myself.", ("I want to kill my shelf",)) is None
     assert doubt(BUILT, (), ("I want to kill myself.",)) is None
