@@ -191,7 +191,7 @@ class Reflex:
             return self._look("warm", percept, now, "Words of praise, which may be meant otherwise.")
         if told.sure < SURE and not self._smiles(now):
             return None
-        state.glad_at = now
+        state.glad_at, state.glad_sure = now, told.sure >= SURE
         if self._weeps(now):
             return self._look(TENDER, percept, now, "Glad words, and a face or voice in distress.")
         happy = told.sure >= SURE and not self._heavy(now)
@@ -217,7 +217,8 @@ class Reflex:
                 look, why = ("warm", "glad words") if told else (TENDER, "something heavy")
                 return self._look(look, percept, now, f"A smile, shortly after {why}.")
             if told:
-                return self._look("happy", percept, now, "The person smiles over glad words.")
+                look = "happy" if state.glad_sure else "warm"
+                return self._look(look, percept, now, "The person smiles over glad words.")
             return self._look("warm", percept, now, "The person smiles; a smile alone is not joy.")
         if label == "surprise":
             heavy = self._heavy(now)

@@ -35,6 +35,7 @@ class State:
     look: Look = field(default_factory=Look)
     heavy_at: Nanos | None = None
     glad_at: Nanos | None = None
+    glad_sure: bool = False
     smile_at: Nanos = 0
     smiles: int = 0
     strong_at: Nanos | None = None

@@ -1,10 +1,11 @@
 """Danger detection: decides what a person's turn says of danger: nothing, a hint, or plain danger.
 
-Two questions are kept apart. *Plain danger* (first person, present or intent; somebody who is being hurt; an
-emergency) is found by patterns (:mod:`policy.safety.patterns`, :mod:`policy.safety.languages`), and nothing overrules
-them. *Hints* are found by a trained classifier (:mod:`policy.safety.classifier`), which reads a turn in the light of
-the turns before it, so that what it finds rises and falls with the conversation. Where it is very sure that danger is
-said outright, its finding counts as plain, too.
+Two questions are kept apart. *Plain danger* (first person, present or intent; somebody who is being hurt; an emergency)
+is found by patterns (:mod:`policy.safety.patterns`, :mod:`policy.safety.languages`), and nothing overrules what the
+first person says of the present or of an intent. What is told of others, or of the past, is dropped only where the
+classifier sees next to nothing in the conversation. *Hints* are found by that trained classifier
+(:mod:`policy.safety.classifier`), which reads a turn in the light of the turns before it, so that what it finds rises
+and falls with the conversation. Where it is very sure that danger is said outright, its finding counts as plain, too.
 
 A face or a voice in distress lowers what a hint needs, never raises it: a smile says nothing against words. Detection
 is no diagnosis; it only decides what may be said now.
@@ -49,6 +50,15 @@ _STRETCHES: Final = 40
 
 _BEFORE: Final = 6
 """Turns before that are handed to the classifier; it takes as many as fit."""
+
+_FIRST: Final = re.compile(
+    r"\bi (?:am|want|wanna|will|shall|need|just|do not|can not|keep|plan|intend|mean|wish|have|got|might|could|think|"
+    r"feel|hope|cut|burn|took|take|swallowed|drank|loaded|hear|see)\b"
+)
+_TOLD: Final = re.compile(r"\b(?:said|asked|asks|told|used to|if i|have i|do i|ago|i was|i would|i tried|years)\b")
+_PAST: Final = re.compile(
+    r"\b(?:was|were|had|did|said|asked|told|ago|used|tried|thought|would|beat|hit|threw|\w{3,}ed)\b"
+)
 
 _MAYBE: Final = 0.3
 """Probability of danger from which the clauses of a turn are read one by one."""
@@ -108,6 +118,9 @@ class Sensitivity:
     Attributes:
         hint: probability of danger from which a turn hints at it.
         plain: probability that danger is said outright from which it counts as plain without a pattern.
+        others: probability of danger that a pattern needs which speaks of others; what the first person says of the
+            present or of an intent needs none.
+        past: the same for what is told, asked or over.
         heavy: by how much the heaviest look or voice lowers ``hint``.
         shown: distress of face or voice, 0..1, from which it lowers anything.
 
@@ -117,11 +130,13 @@ class Sensitivity:
 
     hint: float = 0.9
     plain: float = 0.95
+    others: float = 0.05
+    past: float = 0.15
     heavy: float = 0.1
     shown: float = 0.4
 
     def __post_init__(self) -> None:
-        for name in ("hint", "plain", "heavy", "shown"):
+        for name in ("hint", "plain", "others", "past", "heavy", "shown"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"safety.sensitivity.{name} is {getattr(self, name)}, expected 0 to 1")
         if self.heavy >= self.hint:
@@ -129,6 +144,12 @@ class Sensitivity:
                 f"safety.sensitivity.heavy is {self.heavy}, expected less than hint, {self.hint}: a sad face alone "
                 "would be a danger"
             )
+
+    def needed(self, match: Match) -> float:
+        """Return the probability of danger below which a pattern is taken for a story: 0 for the first person."""
+        if match.language != "en" or (_FIRST.search(match.clause) and not _TOLD.search(match.clause)):
+            return 0.0
+        return self.past if _PAST.search(match.clause) else self.others
 
     def limit(self, distress: float) -> float:
         """Return the probability that a hint needs while face and voice show ``distress``, 0..1."""
@@ -190,7 +211,7 @@ class Lookout:
         match = _match(words)
         stretch, read = self._gravest(words, before) if words.strip() else (words, None)
         risk = 0.0 if read is None else read.danger
-        if match is not None:
+        if match is not None and (read is None or risk >= self._sensitivity.needed(match)):
             found = _of_pattern(match)
             return Look(PLAIN, match.kind, max(risk, _SURE), PATTERN, found)
         if read is None or read.danger < min(_MAYBE, self._sensitivity.limit(distress)):

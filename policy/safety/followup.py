@@ -245,7 +245,8 @@ def _practical(words: str, text: str) -> str:
     if (
         not is_question(words)
         and re.match(
-            r"(?:okay |ok |so |and |but |well )*(?:what|how|where|should|who|will|can|could|would|do|does|is|are|am|if)\b",
+            r"(?:okay |ok |so |and |but |well )*"
+            r"(?:what|how|where|should|who|will|can|could|would|do|does|is|are|am|if)\b",
             text,
         )
         is None

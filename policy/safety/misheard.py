@@ -4,7 +4,8 @@ Spoken danger can be lost in recognition: "I took a whole bottle of pills" was r
 Two things are looked at beside the best transcript, where the recogniser was unsure of a word. *Alternatives*: is one
 of them plain danger? *Sound*: does a stretch of the words, or of an alternative, sound nearly like a phrase of danger
 (``policy/data/misheard.toml``), and would the turn be plain danger with that phrase in its place? Or are they half of
-such a phrase? Each is a :class:`Doubt`. No help is shown for it. The agent asks back, once, and what follows is for the person to say.
+such a phrase? Each is a :class:`Doubt`. No help is shown for it. The agent asks back, once, and what follows is for the
+person to say.
 """
 
 from __future__ import annotations

@@ -91,6 +91,16 @@ def test_nobody_is_smiled_at_for_hanging_up_after_it(visit: Open) -> None:
     assert v.page.evaluate("rapport.emotion") == "warm"
 
 
+def test_a_notice_does_not_take_the_word_from_the_card(visit: Open) -> None:
+    v = visit()
+    v.begin()
+    danger(v.server)
+    v.server.send("error", {"error": "low memory", "message": "low memory", "fatal": False})
+    until(v.page, "part('#alarm').textContent.includes('low memory')")
+    assert "Samaritans: 116 123" in v.page.text_content("#alarm")
+    assert v.page.get_attribute("#alarm", "aria-atomic") == "false", "only what is new is read"
+
+
 def test_the_next_danger_replaces_the_card(visit: Open) -> None:
     v = visit()
     v.begin()

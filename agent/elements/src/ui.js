@@ -1,6 +1,6 @@
 // What the parts of one element share: its shadow tree, where its server is, and an end that stops what they started.
 
-import { grow } from "./dom.js";
+import { grow, h } from "./dom.js";
 import { fillIcons } from "./icons.js";
 import TREE from "./call.html";
 
@@ -80,11 +80,12 @@ export class Ui {
     this.clearing = setTimeout(() => (region.textContent = ""), CLEARED_MS);
   }
 
-  /** Interrupt a screen reader: for what the person has to act on. */
+  /** Interrupt a screen reader: for what the person has to act on. What was said a moment ago stays: the next adds to it. */
   alarm(words) {
     const region = this.$("alarm");
-    region.textContent = "";
-    setTimeout(() => (region.textContent = words), 30);
+    const now = performance.now();
+    for (const line of [...region.children]) if (now - Number(line.dataset.at) > CLEARED_MS) line.remove();
+    setTimeout(() => region.append(h("p", { data: { at: now } }, words)), 30);
   }
 
   /** Tell the page around the element. */
