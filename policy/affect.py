@@ -11,7 +11,7 @@ Zaenen, *Contextual valence shifters*, in Computing Attitude and Affect in Text,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Final, Literal
@@ -87,7 +87,13 @@ def read(words: str, before: Sequence[str] = ()) -> Affect:
 
 
 def settle_look(
-    emotion: str, affect: Affect, *, distress: float = 0.0, smiling: float = 0.0, shown: float = 0.45
+    emotion: str,
+    affect: Affect,
+    *,
+    distress: float = 0.0,
+    smiling: float = 0.0,
+    voice: Mapping[str, float] | None = None,
+    shown: float = 0.45,
 ) -> tuple[str, str]:
     """Return the look that may be shown in place of ``emotion``, and why it is another; ``""`` where it is not.
 
@@ -96,8 +102,14 @@ def settle_look(
         affect: what the words speak of.
         distress: how far face or voice are in distress, 0..1.
         smiling: probability of a happy face, 0..1.
-        shown: from where either counts.
+        voice: how sure each label of the voice is, 0..1.
+        shown: from where any of them counts.
     """
+    heard = voice or {}
+    strained = heard.get("trembling", 0.0) >= shown
+    strained = strained or (affect.valence == GLAD and heard.get("flat", 0.0) >= shown)
+    if strained and emotion in SMILES | {"surprise"} and smiling < shown:
+        return TENDER, "The voice says something else than the words."
     if affect.heavy and emotion in SMILES:
         against = " over a smile" if smiling >= shown else ""
         return TENDER, f"The words may hurt{against}, so it does not smile."
@@ -138,7 +150,7 @@ def settled(decision: Decision, cues: Cues, *, danger: bool = False) -> Decision
     words = read(cues.words, cues.before)
     if words.valence == GLAD and (danger or (isinstance(decision, Speak) and decision.strategy == "safety")):
         return decision
-    emotion, why = settle_look(decision.emotion, words, distress=cues.distress, smiling=cues.smiling)
+    emotion, why = settle_look(decision.emotion, words, distress=cues.distress, smiling=cues.smiling, voice=cues.voice)
     return replace(decision, emotion=emotion, reason=f"{decision.reason} {why}") if why else decision
 
 

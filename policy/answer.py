@@ -70,7 +70,9 @@ def settled(choice: Choice, cues: Cues) -> Choice:
     if choice.strategy == "safety":
         return choice
     words = affect.read(cues.words, cues.before)
-    emotion, why = affect.settle_look(choice.emotion, words, distress=cues.distress, smiling=cues.smiling)
+    emotion, why = affect.settle_look(
+        choice.emotion, words, distress=cues.distress, smiling=cues.smiling, voice=cues.voice
+    )
     if not why:
         return choice
     tone = "soft" if emotion == affect.TENDER and choice.tone in {"neutral", "warm", "lively"} else choice.tone

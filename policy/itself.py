@@ -48,7 +48,7 @@ MARGIN: Final = (0.03, 0.1)
 """By how much that must exceed the cosine with the nearest ordinary sentence, likewise."""
 
 SHARE: Final = 0.9
-"""Score of a linear classifier, 1 for a question about the agent and 0 for anything else, that makes up for distance."""
+"""Score of a linear classifier, 1 for a question about the agent and 0 for the rest, that makes up for distance."""
 
 NEAR_OF_SHARE: Final = 0.48
 """Cosine that is near enough then."""

@@ -68,6 +68,7 @@ _REAL: Final = frozenset(
         "do_other",
         "leave",
         "fear",
+        "ringing",
         "facts",
     }
     | _PERSON
@@ -103,6 +104,7 @@ _WHY: Final[Mapping[str, str]] = {
     "say": "They ask what to say.",
     "do": "They ask what to do.",
     "leave": "They ask where to go.",
+    "ringing": "They ask what to say when they call.",
     "facts": "They ask about law, money, papers or places.",
     "fear": "They ask what happens if they call.",
     "change": "They want to talk about something else.",

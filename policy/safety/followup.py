@@ -34,7 +34,11 @@ _LATER: Final = (
 NAMING: Final = frozenset({"here", "near", "reachable", "coming", "told"})
 """Acts that name somebody to turn to."""
 
-_THEMES: Final = ("say", "leave", "fear", "do", "facts")
+_ASKS: Final = re.compile(
+    r"(?:(?:okay|ok|so|and|but|well) )*(?:what|how|where|should|who|will|can|could|would|do|does|is|are|am|if)\b"
+)
+_SHORT: Final = 4
+_THEMES: Final = ("ringing", "say", "leave", "fear", "do", "facts")
 _SOMEBODY: Final = "somebody"
 _NEAR_ACTS: Final = frozenset({"here", "near", "coming", "reachable"})
 _ASKS_WHO: Final = frozenset({"someone", "who", "person"})
@@ -230,6 +234,8 @@ def _bare(words: str, text: str, asked: str) -> Answer | None:
     said = next((t for t in map(plain, _clauses(words)) if t in ("yes", "yeah", "no", "nope")), text)
     yes, no = (_acts().search(name, said) is not None for name in ("yes", "no"))
     act = _YES_NO.get((asked, yes and not no), "") if yes or no else ""
+    if act == WORSE and is_question(words) and len(text.split()) > _SHORT:
+        return None  # "Yeah, I saw it. What time does the shop shut?" confirms nothing
     return Answer(act, more=_more(words, "yes" if yes else "no")) if act else None
 
 
@@ -242,15 +248,7 @@ def _confirms(kind: str, text: str, *, narrow: bool = False) -> bool:
 
 def _practical(words: str, text: str) -> str:
     """Return what a practical question is about, ``""`` where there is none."""
-    if (
-        not is_question(words)
-        and re.match(
-            r"(?:okay |ok |so |and |but |well )*"
-            r"(?:what|how|where|should|who|will|can|could|would|do|does|is|are|am|if)\b",
-            text,
-        )
-        is None
-    ):
+    if not is_question(words) and _ASKS.match(text) is None:
         return ""
     return next((theme for theme in _THEMES if _patterns("theme").search(theme, text) is not None), "")
 

@@ -65,9 +65,9 @@ _SOME: Final[Mapping[str, tuple[str, ...]]] = {"threat": ("abuse", "harm_others"
 
 TOPICS: Final = (
     PLAIN, WORSE, TOOK, GENTLE, TAKES, "explain", BELIEVED, "seen", "unseen", "denied", "unreal", "not_me", "here",
-    "near", "reachable", "have", "coming", "threat", "called", "told", "phoning", "arrived", "sent", "thanks", "angry",
-    "wont_call", "say", "do", "facts", "tell", "do_other", "say_other", "leave", "fear", "change", "put_away", "over",
-    "urge", "nobody", "will", "safe", "unsure", "okay", CHECK, STILL, BYE,
+    "near", "reachable", "have", "coming", "threat", "called", "told", "phoning", "arrived", "sent", "thanks",
+    "angry", "wont_call", "say", "do", "facts", "ringing", "tell", "do_other", "say_other", "leave", "fear",
+    "change", "put_away", "over", "urge", "nobody", "will", "safe", "unsure", "okay", CHECK, STILL, BYE,
 )  # fmt: skip
 
 

@@ -41,12 +41,15 @@ def speaks(steps: list[Step]) -> bool:
 
 @pytest.mark.models
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_default_policy_answers_whoever_says_something(compact_default: Policy) -> None:
+@pytest.mark.parametrize(("name", "step"), [("compact_off", 1), ("compact_default", 30)])
+def test_whoever_says_something_is_answered(name: str, step: int, request: pytest.FixtureRequest) -> None:
+    """Three hundred turns through the head, and ten through the head and the language model together."""
+    policy: Policy = request.getfixturevalue(name)
+
     async def collect() -> list[str]:
-        session, silent = compact_default.session(), []
-        for words in told():
-            steps = [step async for step in session.decide(talk(words))]
+        session, silent = policy.session(), []
+        for words in told()[::step]:
+            steps = [decided async for decided in session.decide(talk(words))]
             if (any(isinstance(step, Wait) for step in steps) or not speaks(steps)) and act_of(words) != "quiet":
                 silent.append(words)
         await session.close()

@@ -97,7 +97,7 @@ def test_a_notice_does_not_take_the_word_from_the_card(visit: Open) -> None:
     danger(v.server)
     v.server.send("error", {"error": "low memory", "message": "low memory", "fatal": False})
     until(v.page, "part('#alarm').textContent.includes('low memory')")
-    assert "Samaritans: 116 123" in v.page.text_content("#alarm")
+    assert "Samaritans: 116 123" in v.page.locator("#alarm").inner_text()
     assert v.page.get_attribute("#alarm", "aria-atomic") == "false", "only what is new is read"
 
 
