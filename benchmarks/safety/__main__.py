@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.safety import detection, talk
 from benchmarks.safety.figures import Figure
-from benchmarks.safety.sets import NAMES, SetError, load
+from benchmarks.safety.sets import NAMES, WHOLE, SetError, load
 
 PARTS = ("detection", "looks", "itself", "continuations")
 
@@ -16,7 +16,7 @@ PARTS = ("detection", "looks", "itself", "continuations")
 def main() -> int:
     """Measure; return 1 where a figure misses its goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.safety", description=(__doc__ or ""))
-    parser.add_argument("--set", choices=NAMES, default="two", help="which set (default: two)")
+    parser.add_argument("--set", choices=NAMES, default="three", help="which set (default: three)")
     parser.add_argument("--part", choices=PARTS, action="append", help="only these parts (default: all)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/safety"), help="folder for what is missed or to be judged"
@@ -29,7 +29,8 @@ def main() -> int:
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
     figures: list[Figure] = []
-    for part in options.part or PARTS:
+    parts = options.part or (PARTS if options.set in WHOLE else PARTS[:1])
+    for part in parts:
         measured, told = detection.measure(tables) if part == "detection" else talk.PARTS[part](tables)
         path = options.out / f"{options.set}-{part}.txt"
         path.write_text("\n".join(told) + "\n", encoding="utf-8")

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parent / "sets"
-NAMES: Final = ("one", "two")
+NAMES: Final = ("one", "two", "three")
+WHOLE: Final = ("one", "two")
+"""Sets with hints, continuations, looks and questions; the third has statements and safe conversations only."""
 
 _REASONS: Final = 6
 """Everyday reasons that each statement is given, behind it and in front of it."""

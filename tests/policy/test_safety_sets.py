@@ -27,6 +27,11 @@ def test_a_set_has_six_grounds_and_is_large_enough(name: str) -> None:
     assert len({table["ground"] for table in tables.values()}) == 6
     assert len(list(grid(tables))) >= 3000
     assert sum(len(table["safe"]) for table in tables.values()) >= 400
+
+
+@pytest.mark.parametrize("name", sets.WHOLE)
+def test_two_sets_have_all_parts(name: str) -> None:
+    tables = load(name)
     assert sum(len(table["continuations"]) for table in tables.values()) >= 57
     assert sum(len(table["itself"]) for table in tables.values()) >= 118
     assert sum(len(table["looks"]["contradictions"]) for table in tables.values()) == 60
@@ -35,8 +40,8 @@ def test_a_set_has_six_grounds_and_is_large_enough(name: str) -> None:
 
 
 def test_a_set_that_was_touched_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    with pytest.raises(SetError, match=r"there is no set 'three'; there are one, two"):
-        load("three")
+    with pytest.raises(SetError, match=r"there is no set 'four'; there are one, two, three"):
+        load("four")
     for path in sets.FOLDER.rglob("*"):
         if path.is_file():
             (tmp_path / path.relative_to(sets.FOLDER)).parent.mkdir(exist_ok=True)
