@@ -1,5 +1,6 @@
 # make serve   install what is missing, fetch the models, start the agent
 # make test    the same for development, then every test
+# make test-isa  the tests of looks, choices and the safety lane, on this machine's instructions and again with AVX2 alone
 # make lint    ruff and mypy
 # make docs    the site of docs/, into build/site, with the pages that are made from the code
 # make models  fetch and verify the models
@@ -9,7 +10,7 @@
 # PROCESSES=2  how many processes share the tests; 0 runs them all in one, in the order of their names.
 # The first run needs the package registry that pip is configured for; later runs need no network.
 
-.PHONY: help serve test lint docs models clean setup setup-dev
+.PHONY: help serve test test-isa lint docs models clean setup setup-dev
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -30,6 +31,16 @@ test: setup-dev
 	@$(VENV)/bin/agent models fetch
 	@$(VENV)/bin/agent models fetch --test-clips
 	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ARGS)
+
+# What is shown or said must not turn on the last bits of a kernel, which differ between processors.
+ISA_TESTS := tests/policy/test_looks.py tests/policy/test_reflex.py tests/policy/test_strategy.py tests/policy/test_head.py \
+	tests/policy/test_answer.py tests/policy/test_irony.py tests/empathy/test_choice.py tests/agent/test_lane.py
+AVX2 := CT2_FORCE_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 ATEN_CPU_CAPABILITY=avx2
+
+test-isa: setup-dev
+	@$(VENV)/bin/agent models fetch
+	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
+	@$(AVX2) $(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
 
 lint: setup-dev
 	@$(RUN) -m ruff check
