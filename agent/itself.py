@@ -168,7 +168,7 @@ class ItselfSession:
         if hurts:
             keys.insert(0, "ack_loss" if "grief" in mood_words(aside) else "ack_hurt")
         elif much:
-            keys.append("go_on")
+            keys.append("ack_glad" if affect.read(aside).valence == affect.GLAD else "go_on")
         emotion, tone = ("tender", "soft") if heavy else ("warm", "warm")
         what = " and ".join(dict.fromkeys(_WHAT[one.topic] for one in asked))
         reason = f"{REASON} {what}."

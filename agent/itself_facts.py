@@ -24,7 +24,6 @@ from policy.mood import SHOWN
 _SEEN: Final = 3 * SECOND
 """How long a face counts as seen after it was."""
 
-_DAY: Final = ("day", "days")
 _URGENT: Final = re.compile(r"\b(?:ambulance|police|911|999|112|emergency|fire (?:brigade|department)|help)\b")
 _PLACE: Final = re.compile(
     r"\btime (?:is it |'s it )?(?:now )?in (?!the (?:morning|afternoon|evening))\w+|\btime .*\bover there\b"
@@ -224,10 +223,12 @@ def _seconds(span: Nanos) -> str:
 
 
 def _days(days: int) -> str:
-    return "an hour or so" if days == 0 else f"{days} {_DAY[days != 1]}"
+    return "an hour or so" if days == 0 else f"{days} day{'s' if days != 1 else ''}"
 
 
 def _time(moment: datetime) -> str:
+    if moment.minute == 0 and moment.hour % 12 == 0:
+        return "noon" if moment.hour else "midnight"
     part = "in the morning" if moment.hour < 12 else "in the afternoon" if moment.hour < 18 else "in the evening"
     return f"{moment.hour % 12 or 12}:{moment.minute:02d} {part if 5 <= moment.hour < 22 else 'at night'}"
 

@@ -166,8 +166,8 @@ def display(
     if leaning is not None:
         fitting = dict(leaning.emotions)
         heavy = sum(share for name, share in leaning.moods.items() if name in HEAVY)
-        if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY or fitting["happy"] < _SURELY_HAPPY:
-            del fitting["happy"]
+        if mood in HEAVY or distress >= SHOWN or heavy >= _MAY_BE_HEAVY or fitting.get("happy", 0.0) < _SURELY_HAPPY:
+            fitting.pop("happy", None)
         emotion = leader(fitting, _ORDER)
         tone = "lively" if emotion == "happy" and tone == "warm" else tone
     emotion = careful(emotion, affect.read(cues.words, cues.before), cues, moods or {})

@@ -295,8 +295,9 @@ class Reflex:
 
     def _kept(self, now: Nanos) -> str:
         """Return the look that a gesture goes with: the one that is shown where the talk is heavy."""
-        look = self._state.look
-        if not self._heavy(now):
+        look, at = self._state.look, self._state.glad_at
+        turned = at is not None and now - at < self._options.memory and look.emotion in SMILES
+        if turned or not self._heavy(now):
             return "warm"
         return look.emotion if look.emotion in CARE and look.stage != "rest" else "concern"
 

@@ -272,7 +272,7 @@ def test_one_caller_too_many_is_told_when_to_come_back() -> None:
             answer = await h.http.post("/api/offer", json=await other.offer())
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
-            assert "busy" in answer.json()["detail"]
+            assert "Somebody is in a call" in answer.json()["detail"]
             assert (await h.http.get("/readyz")).status_code == 503
             assert (await h.http.get("/status")).json()["status"] == "busy"
             assert await h.metric('rapport_offers_total{status="503"}') == 1

@@ -93,7 +93,7 @@ def test_her_words_her_face_and_the_answer(scene: scenes.Scene, events: list[dic
 
     decided = [e for e in events if e["type"] == "decision"]
     distress = [e for e in decided if e["t"] <= 9.0]
-    assert {e["emotion"] for e in distress if e["action"] == "speak"} <= {"concern", "sad", "calm", "warm"}
+    assert {e["emotion"] for e in distress if e["action"] == "speak"} <= {"concern", "sad", "calm", "warm", "tender"}
     assert "happy" not in {e["emotion"] for e in distress}
     assert all(e["reason"] and e["evidence"] for e in decided if e["action"] == "speak")
     assert any(e["type"] == "turn" and e["speaker"] == "agent" for e in events)

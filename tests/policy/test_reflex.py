@@ -17,6 +17,7 @@ from perception.percept import (
     PROSODY,
     SPEECH_ENDED,
     SPEECH_STARTED,
+    TRANSCRIPT,
     UNCERTAIN,
     Percept,
 )
@@ -284,3 +285,40 @@ def test_its_laws_hold_whatever_is_perceived(steps: list[tuple[str, str, float, 
             assert item.end - last >= options.backchannel_gap
             assert sounds <= options.backchannels
             last = item.end
+
+
+def emotions(script: Iterable[tuple[float, str, str]], reflex: Reflex | None = None) -> list[str]:
+    return [d.emotion for _, d in play(script, reflex) if isinstance(d, Express) and d.gesture == "none"]
+
+
+def test_over_a_loss_and_a_crying_face_one_look_is_held() -> None:
+    faces = [(2.0 + 0.4 * k, EXPRESSION, ("sad", "happy", "fear", "surprise")[k % 4]) for k in range(20)]
+    assert emotions([(1.0, SPEECH_STARTED, ""), (1.5, PARTIAL, "my dog died last night"), *faces]) == ["concern"]
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_smile_while_a_loss_is_in_the_room_stays_without_a_smile(typed: bool) -> None:
+    reflex = Reflex()
+    before = [] if typed else [(1.0, PARTIAL, "my mother died"), (2.0, TRANSCRIPT, "My mother died.")]
+    play(before, reflex)
+    reflex.turn_taken("My mother died." if typed else "")
+    assert emotions([(40.0, EXPRESSION, "happy"), (41.0, EXPRESSION, "happy")], reflex) == ["tender"]
+    glad = [(50.0, PARTIAL, "but listen I got the job"), (51.5, EXPRESSION, "happy")]
+    assert emotions(glad, reflex) in (["warm"], ["happy"]), "the subject has plainly turned"
+    reflex.turn_taken("But listen, I got the job.")
+    reflex.turn_taken("I start on Monday.")
+    assert emotions([(90.0, EXPRESSION, "happy")], reflex) == ["warm"]
+
+
+def test_glad_words_over_tears_get_a_careful_look() -> None:
+    assert emotions([(1.0, EXPRESSION, "sad"), (3.0, PARTIAL, "I got the job")]) == ["concern"]
+    assert emotions([(1.0, PARTIAL, "I got the job"), (3.0, EXPRESSION, "sad")]) == ["happy", "tender"]
+
+
+def test_a_face_that_is_a_close_call_turns_no_look() -> None:
+    close = Reflex()
+    shown = [
+        close.step(percept(EXPRESSION, label, at, sure=sure), seconds(at))
+        for at, label, sure in ((1.0, "happy", 0.9), (3.0, "sad", 0.57), (5.0, "sad", 0.59))
+    ]
+    assert [d.emotion if isinstance(d, Express) else None for d in shown] == ["warm", None, "concern"]

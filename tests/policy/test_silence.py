@@ -10,7 +10,7 @@ import pytest
 from perception.context import CUE_SILENCE
 from policy.answer import consider, perform
 from policy.backends import Policy
-from policy.decision import Backchannel, Speak, Step, Wait
+from policy.decision import EMOTIONS, Backchannel, Speak, Step, Wait
 from policy.guard import Guard
 from policy.leaning import WAIT, Leaning
 from policy.reading import MOODS, KeywordReader, act_of
@@ -41,6 +41,7 @@ def speaks(steps: list[Step]) -> bool:
 
 @pytest.mark.models
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("name", "step"), [("compact_off", 1), ("compact_default", 30)])
 def test_whoever_says_something_is_answered(name: str, step: int, request: pytest.FixtureRequest) -> None:
     """Three hundred turns through the head, and ten through the head and the language model together."""
@@ -60,6 +61,7 @@ def test_whoever_says_something_is_answered(name: str, step: int, request: pytes
 
 @pytest.mark.models
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_despair_over_homework_and_a_bare_no_are_answered(compact_default: Policy) -> None:
     first, second = (
         "I can't do this any more, this homework is impossible.",
@@ -77,7 +79,7 @@ def test_despair_over_homework_and_a_bare_no_are_answered(compact_default: Polic
 def test_a_head_that_would_rather_wait_is_not_followed() -> None:
     shares = dict.fromkeys(("question", "restatement", "reflection", "affirmation", "suggestion"), 0.02)
     strategies = {**shares, "information": 0.02, "other": 0.02, "safety": 0.02, WAIT: 0.84}
-    emotions = {"calm": 1.0}
+    emotions = dict.fromkeys(EMOTIONS, 0.1)
     cues = consider(talk("I can't do this any more."), KeywordReader()).cues
     reading = KeywordReader().read(cues.words)
     choice = choose(reading, cues, leaning=Leaning(strategies, emotions, dict.fromkeys(MOODS, 1 / len(MOODS))))
