@@ -513,7 +513,7 @@ def test_a_caller_who_has_not_come_makes_room_for_the_next() -> None:
                 client = Client()
                 h.clients.append(client)
                 await h.door.offer(Offer(**await client.offer()))
-                with pytest.raises(Refused, match="Somebody is in a call|busy"):
+                with pytest.raises(Refused, match=r"Somebody is in a call|busy"):
                     await h.door.offer(Offer(**await client.offer()))
                 clock.time += 6 * SECOND
             async with asyncio.timeout(5):
