@@ -38,7 +38,7 @@ class Weather:
             raise RuntimeError("no more")
         found = np.zeros((len(windows), 8), np.float32)
         for row, window in zip(found, windows, strict=True):
-            row[0] = min(0.9, 0.45 * sum("dark" in turn for turn in window))
+            row[0] = min(0.92, 0.46 * sum("dark" in turn for turn in window))
             row[6] = 0.97 if "black" in window[-1] else 0.0
         return found
 
@@ -192,8 +192,8 @@ def test_json_is_one_object_for_each_turn(
     out, err = capsys.readouterr()
     assert [json.loads(line) for line in out.splitlines()] == [
         {"id": 1, "turn": 1, "level": "plain", "kind": "self_harm", "probability": 0.95, "by": "pattern"},
-        {"id": "talk", "turn": 1, "level": "none", "kind": "", "probability": 0.45, "by": ""},
-        {"id": "talk", "turn": 2, "level": "hint", "kind": "self_harm", "probability": 0.9, "by": "classifier"},
+        {"id": "talk", "turn": 1, "level": "none", "kind": "", "probability": 0.46, "by": ""},
+        {"id": "talk", "turn": 2, "level": "hint", "kind": "self_harm", "probability": 0.92, "by": "classifier"},
         {"id": 4, "turn": 1, "level": "none", "kind": "", "probability": 0.0, "by": ""},
     ]
     assert err.splitlines() == [
