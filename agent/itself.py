@@ -89,7 +89,8 @@ class Itself:
             return ()
 
     def warm(self) -> None:
-        """Embed the examples now, so that the first call does not wait for that."""
+        """Compile the patterns and embed the examples now, so that the first call does not wait for that."""
+        search("Are you ready?")
         self._compare("Are you ready?")
 
     def close(self) -> None:
