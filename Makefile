@@ -39,8 +39,8 @@ AVX2 := CT2_FORCE_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=A
 
 test-isa: setup-dev
 	@$(VENV)/bin/agent models fetch
-	@$(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
-	@$(AVX2) $(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
+	@OMP_NUM_THREADS=1 $(AVX2) $(RUN) -m pytest --numprocesses=$(PROCESSES) --dist=loadfile $(ISA_TESTS) $(ARGS)
 
 lint: setup-dev
 	@$(RUN) -m ruff check
