@@ -116,6 +116,8 @@ def settle_look(
     if affect.valence == MIXED and emotion in GRAVE and distress < shown:
         return TENDER, "The words are glad and heavy at once."
     if affect.valence != GLAD:
+        if emotion in SMILES and distress >= shown:
+            return TENDER, "Face or voice are in distress."
         return emotion, ""
     if distress >= shown:
         if emotion in SMILES | {"surprise"}:

@@ -51,7 +51,7 @@ def consider(
     cues = cues_of(window)
     if window.cue == CUE_GREETING:
         topic = "act/hello_again" if cues.agent else "act/greeting"
-        return Considered(_plain(topic, "The call begins.", cues, emotion="warm", tone="warm"), cues)
+        return Considered(settled(_plain(topic, "The call begins.", cues, emotion="warm", tone="warm"), cues), cues)
     unasked = _UNASKED.get(window.cue)
     if unasked is not None:
         return Considered(settled(unasked(cues), cues), cues)

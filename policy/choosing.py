@@ -334,6 +334,10 @@ def _names_measured(question: Question, known: Evidence) -> bool:
     return named and not fitting
 
 
+_EQUAL: Final = 0.005
+"""Shares that differ by less are as good as equal."""
+
+
 def settle(question: Question, scores: Sequence[float], known: Evidence, why: str, *, heat: float = _HEAT) -> Answered:
     """Turn a score per candidate into the answer; a ``multi`` question takes what lies above the mean.
 
@@ -345,7 +349,8 @@ def settle(question: Question, scores: Sequence[float], known: Evidence, why: st
         heat: difference of scores that makes a choice e times as likely.
     """
     shares = softmax([score / heat for score in scores])
-    best = max(range(len(shares)), key=lambda place: scores[place])
+    # Of options that are as good as equal the first: the last bits of a score differ between processors.
+    best = next(place for place, share in enumerate(shares) if share >= max(shares) - _EQUAL)
     taken = [best]
     if question.form == MULTI:
         mean = sum(scores) / len(scores)

@@ -80,7 +80,7 @@ def _fuse(read: Reading, cues: Cues) -> str:
     }
     total = sum(moods.values()) or 1.0
     moods = {mood: share / total for mood, share in moods.items()}
-    best = max(MOODS, key=lambda mood: moods.get(mood, 0.0))
+    best = leader(moods, MOODS)
     heavy, glad = (sum(part for mood, part in moods.items() if mood in group) for group in (HEAVY, GLAD))
     named = mood_words(sober(cues.words))
     if _harmless(cues, named):
@@ -113,7 +113,7 @@ def _fuse(read: Reading, cues: Cues) -> str:
     sure = _SURE_GRIEF if best == "grief" else _SURE
     if best not in named and any(mood in HEAVY for mood in named):
         # A word outweighs a likeness that it does not support.
-        word = max(sorted(named), key=lambda mood: moods[mood])
+        word = leader({mood: moods[mood] for mood in named}, MOODS)
         return word if word in HEAVY and moods[word] >= 0.15 else "heavy"
     if share >= sure or (best in named and share >= 0.35):
         return best

@@ -156,7 +156,7 @@ class Reflex:
             case k if k == GESTURE and percept.label == "nod" and not state.agent:
                 return self._nod(percept, now, "The person nods.")
             case k if k == PRESENCE and percept.label == "arrived":
-                return self._look("warm", percept, now, "Someone arrives.")
+                return self._look(TENDER if self._heavy(now) else "warm", percept, now, "Someone arrives.")
         return None
 
     def _said_now(self) -> str:

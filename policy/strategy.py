@@ -16,7 +16,7 @@ from perception.percept import EXPRESSION, PROSODY
 from policy.acts import Choice, answer_act, answer_fond, answer_mask
 from policy.cues import Cues
 from policy.leaning import WAIT, Leaning
-from policy.mood import GLAD, HEAVY, SHOWN, display, fuse
+from policy.mood import GLAD, HEAVY, SHOWN, display, fuse, leader
 from policy.parse import sentences
 from policy.reading import Reading
 from policy.replies import strategy_by_line
@@ -96,7 +96,7 @@ def _best(leaning: Leaning, cues: Cues) -> str:
         del shares["information"]
     if _questions(cues) >= 2:
         del shares["question"]
-    return max(shares, key=lambda name: shares[name])
+    return leader(shares, _ORDER)
 
 
 def _topic(mood: str, strategy: str, why: str, cues: Cues) -> str:
@@ -171,7 +171,7 @@ def _strategy(
     if leaning is not None:
         # What was learned from whole moments takes the place of what the rules would guess.
         return _best(leaning, cues), why
-    return max(_FREE, key=lambda name: scores[name]), why
+    return leader(scores, _ORDER), why
 
 
 def _guess(scores: dict[str, float], cues: Cues, mood: str) -> bool:
@@ -192,6 +192,9 @@ def _guess(scores: dict[str, float], cues: Cues, mood: str) -> bool:
 
 
 _TOO_EARLY: Final = "they ask for advice, but too little is understood yet"
+_ORDER: Final = ("reflection", "question", "affirmation", "restatement", "information", "suggestion", "other")
+"""Strategies, the one that is never far wrong first; which of two that are as good as equal is taken."""
+
 _FREE: Final = ("question", "restatement", "reflection", "affirmation", "suggestion", "information")
 
 

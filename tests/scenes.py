@@ -132,8 +132,16 @@ def as_wav48k(path: Path) -> Path:
     return found
 
 
+CODE_BITS = 10
+CODE_PX = 16
+
+
 def as_mjpeg(path: Path) -> Path:
-    """Write a file's pictures for Chromium's fake camera: MJPEG, 640x480 at 30 fps, cropped to her side."""
+    """Write a file's pictures for Chromium's fake camera: MJPEG, 640x480 at 30 fps, cropped to her side.
+
+    Each picture bears its number as a row of `CODE_BITS` squares of `CODE_PX` pixels in the lower left corner, the
+    highest bit first, white for one: where the cores are short, the camera skips pictures and waits.
+    """
     found = path.with_suffix(".mjpeg")
     with open_media(path) as media, av.open(str(found), "w", format="mjpeg") as out:
         stream = out.add_stream("mjpeg", rate=30, width=640, height=480, pix_fmt="yuvj420p")
@@ -142,8 +150,12 @@ def as_mjpeg(path: Path) -> Path:
         for count, picture in enumerate(_at_rate(pictures, 30)):
             height, width = picture.pixels.shape[:2]
             face = np.ascontiguousarray(picture.pixels[:, width - height * 4 // 3 :])
-            frame = av.VideoFrame.from_ndarray(face, format="rgb24")
-            frame = frame.reformat(640, 480, "yuvj420p")
+            frame = av.VideoFrame.from_ndarray(face, format="rgb24").reformat(640, 480, "rgb24")
+            coded = frame.to_ndarray()
+            for bit in range(CODE_BITS):
+                one = count >> (CODE_BITS - 1 - bit) & 1
+                coded[-CODE_PX:, bit * CODE_PX : (bit + 1) * CODE_PX] = 255 * one
+            frame = av.VideoFrame.from_ndarray(coded, format="rgb24").reformat(640, 480, "yuvj420p")
             frame.pts, frame.time_base = count, Fraction(1, 30)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))

@@ -1,13 +1,14 @@
 """The whole thing, as a person meets it: a browser, a camera, a microphone, and nothing faked behind the page.
 
 A woman cries and says why, then laughs and says why; her clip plays in Chromium's fake devices in a loop, so
-where she is in it is known from the camera's own clock.
+where she is in it is known from the pictures.
 """
 
 from __future__ import annotations
 
 import re
 import signal
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,11 +32,30 @@ LOOP_S = as_seconds(scenes.DURATION)
 DISTRESS = (1.0, as_seconds(scenes.DISTRESS_UNTIL))
 JOY = (as_seconds(scenes.JOY_FROM) + 1.0, LOOP_S - 0.5)
 
-# Where she is in the clip: the camera's clock, read together with the page's.
+# Where her voice is in the clip: the clock of the stream, read together with the page's.
 PHASE = """(() => {
   const video = part("#self-video");
   return {now: performance.now(), at: video.currentTime};
 })()"""
+
+# Where her face is in the clip: where the cores are short, Chromium's fake camera skips and waits, so each picture
+# bears its number.
+CAMERA = f"""
+window.camera = [];
+setInterval(() => {{
+  const video = document.querySelector("rapport-call")?.shadowRoot?.querySelector("#self-video");
+  if (!video || video.readyState < 2) return;
+  const strip = new OffscreenCanvas({scenes.CODE_BITS}, 1);
+  const draw = strip.getContext("2d", {{willReadFrequently: true}});
+  const side = {scenes.CODE_PX} * video.videoHeight / 480;
+  let picture = 0;
+  for (let bit = 0; bit < {scenes.CODE_BITS}; bit++) {{
+    draw.drawImage(video, (bit + 0.25) * side, video.videoHeight - 0.75 * side, side / 2, side / 2, bit, 0, 1, 1);
+    picture = 2 * picture + (draw.getImageData(bit, 0, 1, 1).data[1] > 127);
+  }}
+  camera.push([performance.now(), picture / 30]);
+}}, 100);
+"""
 
 
 # So that a test can take a connection away from under the page.
@@ -68,18 +88,25 @@ class Live:
     journals: Path
     now: float = 0.0
     at: float = 0.0
+    seen: Any = ()
 
     def read(self, name: str) -> Any:
         return self.page.evaluate(f"window.rapport.{name}")
 
     def anchor(self) -> None:
-        """Tie the page's clock to the camera's."""
+        """Tie the page's clock to those of the microphone and the camera."""
         found = self.page.evaluate(PHASE)
         self.now, self.at = found["now"], found["at"]
+        self.seen = self.page.evaluate("window.camera")
+
+    def spoken(self, at_ms: float) -> float:
+        """Second of the clip that her voice had reached at an instant of the page."""
+        return float((self.at + (at_ms - self.now) / 1000) % LOOP_S)
 
     def phase(self, received_ms: float) -> float:
         """Second of the clip that was in front of the camera at an instant of the page."""
-        return float((self.at + (received_ms - self.now) / 1000) % LOOP_S)
+        since, second = self.seen[max(0, bisect_right(self.seen, received_ms, key=lambda one: one[0]) - 1)]
+        return float((second + (received_ms - since) / 1000) % LOOP_S)
 
     def within(self, span: tuple[float, float], received_ms: float, lag_s: float = 0.0) -> bool:
         return span[0] <= self.phase(received_ms - lag_s * 1000) <= span[1]
@@ -111,12 +138,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.add_init_script(LOOK)
         page.add_init_script(PEERS)
+        page.add_init_script(CAMERA)
         page.goto(server.url)
         found = Live(page, server, folder)
         found.shot("consent")
         page.click("#start")
         until(page, "window.rapport.state === 'ready'", 30)
-        until(page, "part('#self-video').currentTime > 0", 20)
+        until(page, "part('#self-video').currentTime > 0 && camera.length > 0", 20)
         found.anchor()
         _watch(found, 2.6 * LOOP_S)
         yield found
@@ -153,10 +181,11 @@ def test_her_words_are_understood(live: Live) -> None:
 
 def test_her_face_is_read(live: Live) -> None:
     seen = [p for p in live.read("perceptLog") if p["kind"] == "expression"]
-    crying = [p["label"] for p in seen if live.within(DISTRESS, p["received"], 0.8)]
+    # What is read is smoothed: her smile of the round before fades in the first second.
+    crying = [p["label"] for p in seen if live.within((2.0, DISTRESS[1]), p["received"], 0.3)]
     laughing = [p["label"] for p in seen if live.within(JOY, p["received"], 0.3)]
     assert len(crying) >= 10
-    assert "happy" not in crying[2:], crying
+    assert "happy" not in crying, crying
     assert sum(label in NEGATIVE for label in crying) >= len(crying) / 3, crying
     assert sum(label == "happy" for label in laughing) >= 0.7 * len(laughing), laughing
 
@@ -193,8 +222,7 @@ def test_looks_follow_her_mood_in_order_and_in_time(live: Live) -> None:
     heavy, light = ("concern", "sad", "calm", "tender"), ("warm", "happy")
     crying = [d["emotion"] for d in shown if live.within(DISTRESS, d["received"], 0.5)]
     assert crying, shown
-    # The look of the round before may still fade while her first words are recognised.
-    assert sum(emotion in heavy for emotion in crying) >= 0.6 * len(crying), crying
+    assert sum(emotion in heavy for emotion in crying) >= 0.7 * len(crying), crying
     smiles = as_seconds(scenes.JOY_FROM)
     # A look stays until the next: one that was warm already is not shown anew.
     seen = [p["received"] for p in live.read("perceptLog") if (p["kind"], p["label"]) == ("expression", "happy")]
@@ -234,7 +262,7 @@ def test_what_the_person_speaks_over_stops(live: Live) -> None:
         before = len(live.read("speech"))
         for _ in range(2000):
             live.anchor()
-            if LOOP_S - 0.9 <= live.phase(live.now) <= LOOP_S - 0.5:
+            if LOOP_S - 0.9 <= live.spoken(live.now) <= LOOP_S - 0.5:
                 break
             page.wait_for_timeout(20)
         page.fill("#words", "Tell me honestly, what would you do if you were in my place today?")
