@@ -16,7 +16,7 @@ PARTS = ("detection", "looks", "itself", "continuations")
 def main() -> int:
     """Measure; return 1 where a figure misses its goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.safety", description=(__doc__ or ""))
-    parser.add_argument("--set", choices=NAMES, default="three", help="which set (default: three)")
+    parser.add_argument("--set", choices=NAMES, default="four", help="which set (default: four)")
     parser.add_argument("--part", choices=PARTS, action="append", help="only these parts (default: all)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/safety"), help="folder for what is missed or to be judged"

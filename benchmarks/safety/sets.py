@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parent / "sets"
-NAMES: Final = ("one", "two", "three")
-WHOLE: Final = ("one", "two")
+NAMES: Final = ("one", "two", "three", "four")
+WHOLE: Final = ("one", "two", "four")
 """Sets with hints, continuations, looks and questions; the third has statements and safe conversations only."""
 
 _REASONS: Final = 6
