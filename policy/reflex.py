@@ -40,12 +40,18 @@ from policy.reflex_options import ReflexOptions
 from policy.reflex_state import Look, State
 from policy.words import mood_words
 
-__all__ = ["INCOMPLETE", "QUIET", "REST", "Reflex", "ReflexOptions"]
+__all__ = ["COURSE", "INCOMPLETE", "QUIET", "REST", "Reflex", "ReflexOptions"]
 
 INCOMPLETE: Final = "incomplete"
 REST: Final = "neutral"
 QUIET: Final = ("mm", "mm-hm")
 """Sounds of listening that are hummed, for strong distress."""
+
+_KEPT: Final = "They still feel it, so I keep this look."
+_SOFTER: Final = "The moment has passed, so my look softens."
+_RESTED: Final = "My face is at rest again."
+COURSE: Final = frozenset({_KEPT, _SOFTER, _RESTED})
+"""Reasons of a look that only takes its course: nothing new was perceived."""
 
 
 class Reflex:
@@ -100,17 +106,17 @@ class Reflex:
         match look.stage:
             case "onset":
                 look.stage, look.due = "peak", look.renewed + options.hold
-                return self._shown(look.peak, "What called for this look goes on.")
+                return self._shown(look.peak, _KEPT)
             case "peak" if now < look.renewed + options.hold:
                 look.due = look.renewed + options.hold
                 return None
             case "peak":
                 look.stage, look.due = "decay", now + options.decay
-                return self._shown(look.peak / 2, "Nothing has renewed this look; it fades.")
+                return self._shown(look.peak / 2, _SOFTER)
             case _:
-                emotion, evidence = look.emotion, look.evidence
+                evidence = look.evidence
                 self._state.look = Look(at=look.at)
-                return Express(emotion=REST, intensity=0.3, reason=f"The look of {emotion} is over.", evidence=evidence)
+                return Express(emotion=REST, intensity=0.3, reason=_RESTED, evidence=evidence)
 
     def step(self, percept: Percept, now: Nanos) -> Decision | None:
         """Take in a percept; return what to do about it at once, or ``None``.

@@ -17,6 +17,7 @@ from agent.transports import Transport
 from perception.timebase import as_seconds
 from perception.workers import Resolve
 from policy.decision import Express
+from policy.reflex import COURSE
 
 CLIPS: Final = ("wolfganglanger", "single-face", "face-noface", "noface-face", "carphone")
 """Recordings of faces: a woman who cries and then laughs, a smile, someone who leaves, someone who arrives, a talk."""
@@ -62,7 +63,7 @@ def reacts(config: Config, resolve: Resolve, clips: Sequence[str] = CLIPS) -> tu
             if not (isinstance(body, Decided) and body.cue == "reflex" and isinstance(body.decision, Express)):
                 continue
             cause = body.decision.evidence[0] if body.decision.evidence else None
-            grows = body.decision.reason.startswith(("What called", "Nothing has", "The look of"))
+            grows = body.decision.reason in COURSE
             if cause is None or grows or cause.kind not in _SIGHTS:
                 continue
             lags.append(as_seconds(event.at - cause.end))

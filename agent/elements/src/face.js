@@ -38,7 +38,7 @@ export const EMOTIONS = {
     light: ["#f4d8e0", "#cfa0b8"],
     pose: { browInner: 0.6, browOuter: -0.02, lid: 0.86, squint: 0.34, droop: 0.2, smile: 0.06, width: -0.04, cheek: 0.4, roll: 5, lean: 0.2, pitch: 0.08, gazeY: 0.04, pupil: 0.9 },
   },
-  calm: { light: ["#cbe7c7", "#8bc3a2"], pose: { lid: 0.8, smile: 0.34, squint: 0.22, browOuter: -0.1, cheek: 0.4, pupil: 0.35 } },
+  calm: { light: ["#cbe7c7", "#8bc3a2"], pose: { lid: 0.8, smile: 0.06, squint: 0.22, browOuter: -0.1, cheek: 0.25, pupil: 0.35 } },
 };
 
 /** The pose of an emotion at an intensity 0..1; an unknown emotion is neutral. */
