@@ -2,8 +2,9 @@
 
 Whoever asks whether this is recorded, who can hear them, what it sees or what it can do gets an answer that is true of
 this configuration at this moment, whatever the policy would have said. :mod:`policy.itself` finds the question,
-:mod:`agent.itself_facts` knows what is true. It stands inside the safety lane, which looks for danger first, and inside
-:mod:`agent.disclosure`, which sees to it that an AI is called one. Questions of a benchmark are left to the policy.
+:mod:`agent.itself_facts` knows what is true, and :mod:`agent.itself_answers` which lines say it. It stands inside the
+safety lane, which looks for danger first, and inside :mod:`agent.disclosure`, which sees to it that an AI is called
+one. Questions of a benchmark are left to the policy.
 
 It keeps no state but the models: which lines were said is told from the window.
 """
@@ -11,6 +12,7 @@ It keeps no state but the models: which lines were said is told from the window.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -18,7 +20,8 @@ from typing import Final
 import structlog
 
 from agent.clock import Clock, wall
-from agent.itself_facts import Facts, answer, now_of, slots
+from agent.itself_answers import answers
+from agent.itself_facts import Facts, now_of, slots
 from agent.streams import ending
 from agent.thinking import Thinking, Told, kind_of
 from agent.transports import Transport
@@ -28,7 +31,7 @@ from policy import affect
 from policy.cues import Cues, cues_of
 from policy.decision import Express, Speak
 from policy.embedding import Embed
-from policy.itself import Asked, Questions, line, rest, search
+from policy.itself import Asked, Questions, line, rest, search, speaks_to, told
 from policy.mood import SHOWN
 from policy.prompt import question_of
 from policy.words import mood_words, tokens
@@ -53,6 +56,17 @@ _WHAT: Final = {
 }
 _MUCH: Final = 4
 """Words beside the question from which they are something told."""
+
+_LONG: Final = 6
+"""Words before the question from which somebody was in the middle of telling something."""
+
+
+_BROKEN: Final = re.compile(
+    r"\b(?:watch|clock|phone|battery|laptop|computer|tablet|screen|charger|mic|microphone|headset|camera|tv|wi-?fi|"
+    r"internet|signal|line)(?:'s| is| has| have| had| just| all)* (?:died|dead|dying)\b",
+    re.IGNORECASE,
+)
+"""A thing that has died is no loss to be sorry for."""
 
 
 class Itself:
@@ -80,13 +94,14 @@ class Itself:
     async def read(self, words: str) -> tuple[Asked, ...]:
         """Return what is asked about the agent in ``words``; patterns alone tell where the encoder fails."""
         found = search(words)
-        if found:
+        if found and "?" not in rest(words, found):
             return found
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._compare, words)
+            near = await asyncio.get_running_loop().run_in_executor(self._thread, self._compare, words)
+            return near or found
         except Exception as error:
             log.error("itself_encoder_failed", error=kind_of(error), fix="patterns alone find questions meanwhile")
-            return ()
+            return found
 
     def warm(self) -> None:
         """Compile the patterns and embed the examples now, so that the first call does not wait for that."""
@@ -156,20 +171,17 @@ class ItselfSession:
             journal=getattr(self._transport, "journal", None) is not None,
             recording=bool(getattr(self._transport, "recording", False)),
         )
-        keys: list[str] = []
-        for one in asked:
-            found = answer(one.ask, one.clause, facts, now)
-            if found is None:
-                return None  # a mind that sees or knows more answers better
-            keys += [key for key in found if key not in keys]
-        aside = rest(cues.words, asked)
-        much = len(tokens(aside)) >= _MUCH
-        hurts = much and affect.read(aside).heavy
+        keys = answers(asked, facts, now)
+        if keys is None:
+            return None  # a mind that sees or knows more answers better
+        before, after = told(cues.words, asked)
+        aside = f"{before} {after}".strip()
+        hurts = len(tokens(aside)) >= _MUCH and affect.read(aside).heavy and _BROKEN.search(aside) is None
         heavy = hurts or affect.read(cues.words, cues.before).heavy or cues.distress >= SHOWN
         if hurts:
             keys.insert(0, "ack_loss" if "grief" in mood_words(aside) else "ack_hurt")
-        elif much:
-            keys.append("ack_glad" if affect.read(aside).valence == affect.GLAD else "go_on")
+        elif len(tokens(before)) >= _LONG and not speaks_to(before):
+            keys.append("go_on")  # what follows a question explains it, and nobody was interrupted
         emotion, tone = ("tender", "soft") if heavy else ("warm", "warm")
         what = " and ".join(dict.fromkeys(_WHAT[one.topic] for one in asked))
         reason = f"{REASON} {what}."

@@ -1,14 +1,12 @@
 """What is true of the agent: in every call (:class:`Facts`), and of one call at a moment (:class:`Now`).
 
-:func:`answer` says which lines of ``policy/data/itself.toml`` are true in answer to a question. What is not known is
-said as unknown; nothing is claimed of machines that are run by others.
+:mod:`agent.itself_answers` tells from that which lines of ``policy/data/itself.toml`` are true in answer to a question.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,10 +22,6 @@ from policy.mood import SHOWN
 _SEEN: Final = 3 * SECOND
 """How long a face counts as seen after it was."""
 
-_URGENT: Final = re.compile(r"\b(?:ambulance|police|911|999|112|emergency|fire (?:brigade|department)|help)\b")
-_PLACE: Final = re.compile(
-    r"\btime (?:is it |'s it )?(?:now )?in (?!the (?:morning|afternoon|evening))\w+|\btime .*\bover there\b"
-)
 _BLIND: Final = frozenset({"camera", "face", "video"})
 _DEAF: Final = frozenset({"microphone", "asr", "audio"})
 
@@ -166,18 +160,6 @@ def _theirs(entry: Turn | Text) -> bool:
     return isinstance(entry, Text) or entry.speaker == "user"
 
 
-def answer(ask: str, clause: str, facts: Facts, now: Now) -> tuple[str, ...] | None:
-    """Return the lines that are true in answer to a question, in order; ``None`` where the mind knows better.
-
-    Args:
-        ask: the question, ``topic.name``.
-        clause: how it was put.
-        facts: of the configuration.
-        now: of the call.
-    """
-    return _ANSWERS[ask](clause, facts, now)
-
-
 def slots(facts: Facts, now: Now) -> dict[str, str]:
     """Return what the slots of the lines stand for."""
     runner = facts.operator or "whoever runs me"
@@ -235,166 +217,3 @@ def _time(moment: datetime) -> str:
 
 def _ordinal(day: int) -> str:
     return f"{day}{'th' if 11 <= day <= 13 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
-
-
-_Answer = Callable[[str, Facts, Now], tuple[str, ...] | None]
-
-
-def _always(*keys: str) -> _Answer:
-    return lambda _clause, _facts, _now: keys
-
-
-def _kept(now: Now) -> str:
-    return "words" if now.words else "events" if now.journal else "none"
-
-
-def _far(facts: Facts, key: str) -> str:
-    return f"{key}_media" if facts.media else key
-
-
-def _recording(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return (f"recording_{_kept(now)}", *([_far(facts, "served_far")] if facts.hosts else []))
-
-
-def _hear_who(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return (
-        "hear_alone",
-        *(["log_read"] if now.words else []),
-        *([_far(facts, "served_far")] if facts.hosts else []),
-    )
-
-
-def _tell(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    first = _far(facts, "where_far") if facts.hosts else "tell_none"
-    return (
-        first,
-        *(["log_read"] if now.words else []),
-        *(["tell_danger"] if facts.tells_danger else []),
-    )
-
-
-def _where(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    log = ["log_words"] if now.words else []
-    if facts.hosts:
-        return (_far(facts, "where_far"), "far_unknown", *log)
-    return ("where_local", *log)
-
-
-def _keep(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return (f"keep_{_kept(now)}", *([_far(facts, "served_far")] if facts.hosts else []))
-
-
-def _cloud(_clause: str, facts: Facts, _now: Now) -> tuple[str, ...]:
-    if facts.hosts:
-        return (_far(facts, "cloud_far"),)
-    return ("cloud_none", *([] if facts.near else ["host_unknown"]), *(["traces"] if facts.traces else []))
-
-
-def _delete(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return ("delete_log" if now.journal else "delete_none", *(["delete_far"] if facts.hosts else []))
-
-
-def _copy(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return ("copy_log" if now.journal else "copy_none", *([_far(facts, "served_far")] if facts.hosts else []))
-
-
-def _training(_clause: str, facts: Facts, now: Now) -> tuple[str, ...]:
-    return (
-        "training_none",
-        *(["training_log"] if now.words else []),
-        *(["training_far"] if facts.hosts else []),
-    )
-
-
-def _see(yes: str) -> _Answer:
-    return lambda _clause, _facts, now: (yes if now.sight == "yes" else f"see_{now.sight}",)
-
-
-def _look(_clause: str, facts: Facts, now: Now) -> tuple[str, ...] | None:
-    if now.sight == "yes" and facts.native:
-        return None
-    return (f"look_{now.look}" if now.sight == "yes" else f"see_{now.sight}",)
-
-
-def _things(_clause: str, facts: Facts, now: Now) -> tuple[str, ...] | None:
-    if now.sight in {"none", "refused", "lost"}:
-        return (f"see_{now.sight}",)
-    return None if facts.native else ("things",)
-
-
-def _mood(clause: str, _facts: Facts, now: Now) -> tuple[str, ...]:
-    looks = now.sight == "yes" and now.look in {"distress", "joy"} and "sound" not in clause
-    return (f"look_{now.look}",) if looks else ("mood",)
-
-
-def _hear(_clause: str, _facts: Facts, now: Now) -> tuple[str, ...]:
-    return (f"hear_{now.hearing}",)
-
-
-def _who(_clause: str, facts: Facts, _now: Now) -> tuple[str, ...]:
-    return ("who_made_by" if facts.operator else "who_made",)
-
-
-def _model_of(_clause: str, facts: Facts, _now: Now) -> tuple[str, ...]:
-    return (f"model_{facts.mind}",)
-
-
-def _time_of(clause: str, facts: Facts, _now: Now) -> tuple[str, ...]:
-    return ("time_place" if _PLACE.search(clause) else "time_near" if facts.near else "time_far",)
-
-
-def _contact(clause: str, _facts: Facts, _now: Now) -> tuple[str, ...]:
-    return ("contact_urgent" if _URGENT.search(clause) else "contact",)
-
-
-def _skill(_clause: str, facts: Facts, _now: Now) -> tuple[str, ...] | None:
-    return None if facts.free else ("skill",)
-
-
-def _language(_clause: str, facts: Facts, _now: Now) -> tuple[str, ...]:
-    return ("language_other" if facts.free else "language",)
-
-
-_ANSWERS: Final[Mapping[str, _Answer]] = {
-    "recording.kept": _recording,
-    "listeners.hear": _hear_who,
-    "listeners.tell": _tell,
-    "data.where": _where,
-    "data.keep": _keep,
-    "data.cloud": _cloud,
-    "data.delete": _delete,
-    "data.copy": _copy,
-    "data.training": _training,
-    "senses.see": _see("see_yes"),
-    "senses.camera": _see("camera_yes"),
-    "senses.whynot": _see("why_see_yes"),
-    "senses.look": _look,
-    "senses.things": _things,
-    "senses.faces": _always("faces"),
-    "senses.mood": _mood,
-    "senses.hear": _hear,
-    "senses.microphone": _hear,
-    "senses.there": _always("there"),
-    "maker.who": _who,
-    "maker.model": _model_of,
-    "maker.cost": _always("cost"),
-    "abilities.can": _always("can"),
-    "abilities.cannot": _always("cannot"),
-    "abilities.lookup": _always("look_up"),
-    "abilities.act": _always("act"),
-    "abilities.play": _always("play"),
-    "abilities.skill": _skill,
-    "abilities.remember": _always("remember"),
-    "time.time": _time_of,
-    "time.date": _always("date"),
-    "time.weekday": _always("weekday"),
-    "time.year": _always("year"),
-    "timer.timer": _always("timer"),
-    "timer.contact": _contact,
-    "language.which": _language,
-    "nature.human": _always("human"),
-    "nature.feel": _always("feel"),
-    "nature.therapist": _always("therapist"),
-    "nature.lived": _always("lived"),
-    "name.name": _always("name"),
-}

@@ -13,10 +13,10 @@ It is no therapy and no emergency service. Thresholds and the locale are in ``[s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -80,12 +80,21 @@ class SafetyLane:
 
     async def look(self, words: str, before: Sequence[str], distress: float, until: float) -> Finding | None:
         """Look for danger in ``words``; patterns alone decide where the classifier fails or takes beyond ``until``."""
+        return await self._judged(words, until, self._lookout.weigh, words, before, distress)
+
+    async def look_again(self, words: str, before: Sequence[str], until: float) -> Finding | None:
+        """Look for danger that has come back since it was met, within the same bounds as :meth:`look`."""
+        return await self._judged(words, until, self._lookout.weigh_again, words, before)
+
+    async def _judged(
+        self, words: str, until: float, judge: Callable[..., Finding | None], *arguments: Any
+    ) -> Finding | None:
         loop = asyncio.get_running_loop()
         if loop.time() >= until:
             return check_patterns(words)
         try:
             async with asyncio.timeout_at(until):
-                return await loop.run_in_executor(self._thread, self._lookout.weigh, words, before, distress)
+                return await loop.run_in_executor(self._thread, judge, *arguments)
         except Exception as error:
             self.failures += 1
             log.error("safety_classifier_failed", error=kind_of(error), fix=_FIX)
@@ -179,12 +188,18 @@ class LaneSession:
     ) -> Finding | None:
         """Return the danger in what was said; after an episode, only where it is a new sign."""
         found = await self._lane.look(cues.words, cues.before, cues.distress, until)
-        if found is None or found.by != CLASSIFIER:
+        if found is not None and found.by != CLASSIFIER:
             return found
         if followup.denies(cues.words):
             return None
         if not episodes:
             return found
+        if episodes[-1].waits(self._lane.options.follow):
+            back = None
+        else:
+            back = await self._lane.look_again(cues.words, cues.before, until)
+        if found is None or back is not None:
+            return back
         # What was said before has been met. Only these very words count from here on.
         found = await self._lane.look(cues.words, (), cues.distress, until)
         if found is None or found.plain:

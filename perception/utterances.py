@@ -146,7 +146,7 @@ class Utterances:
             self._fence = hop.end - HOP
         edge = self._segments.step(hop.probability, hop.end)
         if not self._segments.speaking:
-            return points + (self._close() if edge is not None else [])
+            return points + (self._ended(hop.end) if edge is not None else [])
         voiced = self._segments.silence == 0
         if self._open is None:
             if not voiced:
@@ -175,13 +175,21 @@ class Utterances:
         return points
 
     def _silent(self, open_: _Utterance, end: int) -> list[Point]:
+        points = self._pauses(open_, end)
+        if points and end - open_.begin > samples(self._cuts.long_s * 1000):
+            points += self._close()
+        return points
+
+    def _ended(self, end: int) -> list[Point]:
+        """Close what is open; the pause comes first where it is no shorter than the gap that closes."""
+        return (self._pauses(self._open, end) if self._open is not None else []) + self._close()
+
+    def _pauses(self, open_: _Utterance, end: int) -> list[Point]:
+        """Name the pause that has become long enough, once, if enough was said to be worth decoding."""
         silence = self._segments.silence
         if silence < self._pause or not open_.since_pause or open_.voice < samples(self._cuts.min_voice_ms):
             return []
-        points: list[Point] = [self._paused(open_, end, end - silence)]
-        if end - open_.begin > samples(self._cuts.long_s * 1000):
-            points += self._close()
-        return points
+        return [self._paused(open_, end, end - silence)]
 
     def _cut(self, open_: _Utterance, end: int) -> list[Point]:
         recent = open_.beliefs[-_SEARCH_HOPS:]

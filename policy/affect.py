@@ -118,6 +118,8 @@ def settle_look(
     if affect.valence != GLAD:
         if emotion in SMILES and distress >= shown:
             return TENDER, "Face or voice are in distress."
+        if emotion == "happy" and smiling < shown:
+            return "curious", "Nothing glad was said, and nobody smiles."
         return emotion, ""
     if distress >= shown:
         if emotion in SMILES | {"surprise"}:

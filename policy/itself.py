@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -53,11 +53,24 @@ SHARE: Final = 0.9
 NEAR_OF_SHARE: Final = 0.48
 """Cosine that is near enough then."""
 
+LEAST_SHARE: Final = 0.45
+"""Score of that classifier without which no distance is near enough."""
+
 _RIDGE: Final = 1.0
 _LONGEST: Final = 18
 """Words of a clause that is compared with examples."""
 
 _MARKS: Final = re.compile(r"(?<=[.?!;:])\s+|\s+(?:--?|—|–)\s+|\n+|…")
+_PARTS: Final = re.compile(
+    r"(?:,\s*(?:and|but|or|so|like)?|\s(?:and|but))\s+(?=(?:then |if so,? |if not,? )?"
+    r"(?:for how|how|when|where|who|whose|what|which|why|"
+    r"can|could|do|does|did|are|is|will|would|am|has|have)(?:'s|n't)?\b)",
+    re.IGNORECASE,
+)
+"""Between two questions in one sentence."""
+
+_SUPPOSED: Final = re.compile(r"\b(?:if|in case|unless|suppose|supposing) (?:\w+ ){0,2}$")
+_YOU: Final = re.compile(r"\b(?:you|your|yours|yourself)\b")
 _CLASS: Final = re.compile(r"(?<!\?)<(\w+)>")
 _QUOTE: Final = re.compile(r'["“”«»][^"“”«»]{0,400}["“”«»]?')
 
@@ -91,6 +104,14 @@ class _Clause:
     question: bool
 
     @property
+    def parts(self) -> tuple[_Clause, ...]:
+        """Return the questions that are put in one sentence, two or more; nothing where others are quoted."""
+        found = _PARTS.split(self.raw)
+        if len(found) < 2 or _reported(self.text) is not None:
+            return ()
+        return tuple(_Clause(text, raw.strip(), self.question) for raw in found if (text := _typed(raw)))
+
+    @property
     def asks(self) -> bool:
         """Tell whether it asks or orders something."""
         bare = _bare(self.text)
@@ -121,16 +142,22 @@ class Questions:
         """Return the questions about the agent in ``words``, in the order in which they come, at most :data:`MOST`."""
         found: dict[str, Asked] = {}
         for clause in _clauses(words):
-            asked = _match(clause) or self._compare(clause)
-            if asked is not None:
+            for asked in _match(clause) or self._likeness(clause):
                 found.setdefault(asked.ask, asked)
         return tuple(found.values())[:MOST]
+
+    def _likeness(self, clause: _Clause) -> tuple[Asked, ...]:
+        asked = self._compare(clause)
+        if asked is not None:
+            return (asked,)
+        parts = (self._compare(part) for part in clause.parts if part.names)
+        return tuple(replace(part, clause=clause.text) for part in parts if part is not None)
 
     def _compare(self, clause: _Clause) -> Asked | None:
         count = len(clause.text.split())
         if self._embed is None or not clause.asks or not 2 <= count <= _LONGEST:
             return None
-        if _shape("reported").search(clause.text) or _shape("theirs").search(clause.text):
+        if _reported(clause.text) is not None or any(_shape(n).search(clause.text) for n in ("theirs", "quoted")):
             return None
         if self._near is None:
             self._learn(self._embed)
@@ -141,7 +168,7 @@ class Questions:
         sure, strict = float(cosines.max()), 0 if clause.names else 1
         margin = sure - float((self._ordinary @ vector).max())
         share = float(vector @ self._weights[:-1] + self._weights[-1])
-        near = sure >= NEAR[strict] and margin >= MARGIN[strict]
+        near = sure >= NEAR[strict] and margin >= MARGIN[strict] and share >= LEAST_SHARE
         if not near and not (share >= SHARE and sure >= NEAR_OF_SHARE and margin >= MARGIN[0]):
             return None
         # Which one it is, three examples tell better than one.
@@ -186,6 +213,23 @@ def rest(words: str, asked: Sequence[Asked]) -> str:
     return " ".join(clause.raw for clause in _clauses(words) if clause.text not in clauses).strip()
 
 
+def told(words: str, asked: Sequence[Asked]) -> tuple[str, str]:
+    """Return what was told before the first of the questions, and after it; other questions are left out."""
+    clauses = {one.clause for one in asked}
+    sides: tuple[list[str], list[str]] = ([], [])
+    late = False
+    for clause in _clauses(words):
+        late = late or clause.text in clauses
+        if clause.text not in clauses and not clause.asks:
+            sides[late].append(clause.raw)
+    return " ".join(sides[0]), " ".join(sides[1])
+
+
+def speaks_to(text: str) -> bool:
+    """Tell whether ``text`` speaks of whoever listens."""
+    return _YOU.search(_typed(text)) is not None
+
+
 def asks() -> tuple[str, ...]:
     """Return the names of all questions, ``topic.name``."""
     return tuple(_table())
@@ -216,13 +260,18 @@ def _last(text: str, heard: Sequence[str]) -> int:
 
 def _clauses(words: str) -> Iterator[_Clause]:
     """Yield the sentences of ``words`` without what leads up to a question, and without what is quoted."""
-    typed: Mapping[str, str] = load_table("itself")["typed"]
     for raw in _MARKS.split(_QUOTE.sub(" ", words)):
-        text = " ".join(typed.get(word, word) for word in plain(raw).split())
+        text = _typed(raw)
         if not text:
             continue
         question = raw.rstrip(" '’)").endswith("?")
         yield _Clause(text, raw.strip(), question)
+
+
+def _typed(raw: str) -> str:
+    """Return ``raw`` in plain form, with what people type for short written out."""
+    typed: Mapping[str, str] = load_table("itself")["typed"]
+    return " ".join(typed.get(word, word) for word in plain(raw).split())
 
 
 def _bare(text: str) -> str:
@@ -235,9 +284,19 @@ def _spoken(clause: _Clause) -> str:
     return f"{bare[0].upper()}{bare[1:]}{'?' if clause.question or _shape('question').search(bare) else '.'}"
 
 
-def _match(clause: _Clause) -> Asked | None:
+def _match(clause: _Clause) -> tuple[Asked, ...]:
+    """Return what patterns find in a clause: one question, or those that its parts put beside each other."""
+    parts = dict.fromkeys(ask for part in clause.parts if (ask := _first(part)) is not None)
+    whole = _first(clause)
+    found = tuple(parts) if len(parts) > 1 or whole is None else tuple(dict.fromkeys((*parts, whole)))
+    return tuple(Asked(ask, clause.text) for ask in found)
+
+
+def _first(clause: _Clause) -> str | None:
     forms = dict.fromkeys((clause.text, _shape("aside").sub("", clause.text), _bare(clause.text)))
-    reported = _shape("reported").search(clause.text)
+    if _shape("quoted").search(clause.text) is not None:
+        return None
+    reported = _reported(clause.text)
     for ask, always, questions in _compiled():
         for form in forms:
             found = always.search(form) or (
@@ -248,9 +307,17 @@ def _match(clause: _Clause) -> Asked | None:
             place = clause.text.find(found.group(0))
             if reported is not None and reported.start() < max(0, place):
                 continue
-            return Asked(ask, clause.text)
-    if clause.question and asks_ai(clause.text) and not reported:
-        return Asked(HUMAN, clause.text)
+            return ask
+    if clause.question and asks_ai(clause.text) and not reported and _shape("anyone").search(clause.text) is None:
+        return HUMAN
+    return None
+
+
+def _reported(text: str) -> re.Match[str] | None:
+    """Return where ``text`` says what others say; "if she asked" does not."""
+    for found in _shape("reported").finditer(text):
+        if _SUPPOSED.search(text[: found.start()]) is None:
+            return found
     return None
 
 

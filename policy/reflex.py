@@ -300,12 +300,17 @@ class Reflex:
         return state.smiles > 0 and now - state.smile_at < self._options.smile
 
     def _kept(self, now: Nanos) -> str:
-        """Return the look that a gesture goes with: the one that is shown where the talk is heavy."""
+        """Return the look that a gesture goes with: the one that is shown, and one of care where the talk is heavy.
+
+        A nod smiles only where somebody smiles or tells of something glad: what hurts may still be coming.
+        """
         look, at = self._state.look, self._state.glad_at
-        turned = at is not None and now - at < self._options.memory and look.emotion in SMILES
-        if turned or not self._heavy(now):
+        told = at is not None and now - at < self._options.memory
+        if self._heavy(now) and not (told and look.emotion in SMILES):
+            return look.emotion if look.emotion in CARE and look.stage != "rest" else "concern"
+        if told or self._smiles(now):
             return "warm"
-        return look.emotion if look.emotion in CARE and look.stage != "rest" else "concern"
+        return REST if look.stage == "rest" or look.emotion in SMILES else look.emotion
 
     def _giddy(self, now: Nanos) -> bool:
         """Whether the person has kept smiling, with nothing heavy before: one heavy word is part of the story then."""

@@ -11,7 +11,7 @@ Pure: from what was found in the turn and where the talk stands (:mod:`policy.sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +19,13 @@ from perception.context import CUE_SILENCE
 from policy.honesty import asks_ai
 from policy.reading import act_of
 from policy.safety import followup, misheard, responses
-from policy.safety.detector import Finding
+from policy.safety.detector import CLASSIFIER, Finding
 from policy.safety.episode import Episode
 from policy.safety.followup import Answer
 from policy.safety.helplines import Country
 from policy.safety.misheard import Doubt
-from policy.safety.responses import Slots
+from policy.safety.responses import WHY, Slots
+from policy.words import is_question
 
 FREE: Final = "free"
 """The policy answers as it likes."""
@@ -44,79 +45,24 @@ CONFIRMED: Final = "confirmed"
 AGAIN: Final = 6
 """The person's turns after an episode within which a hint of its kind is no news."""
 
-_WITH_MIND: Final = frozenset({"denied", "unreal", "change", "angry", "safe"})
+_WITH_MIND: Final = frozenset({"denied", "unreal", "change", "safe"})
 """Acts after which the policy answers what else was said."""
 
-_TOLD: Final = frozenset({"here", "near", "coming", "told", "called", "phoning", "sent", "arrived"})
+_TOLD: Final = frozenset({"here", "kept", "near", "coming", "told", "called", "phoning", "sent", "arrived"})
 """Answers that are taken up even where danger is spoken of again with them."""
 
 _NEVER_WAS: Final = frozenset({"denied", "unreal", "angry", "change", "believed"})
 """Topics of an end after which what is asked is no longer about the danger."""
 
-_PERSON: Final = frozenset({"here", "near", "coming", "reachable", "have", "told", "will", "nobody", "threat"})
+_PERSON: Final = frozenset({"here", "kept", "near", "coming", "reachable", "have", "told", "will", "nobody", "threat"})
 _REAL: Final = frozenset(
     {
-        "called",
-        "phoning",
-        "sent",
-        "arrived",
-        "wont_call",
-        "say",
-        "do",
-        "tell",
-        "say_other",
-        "do_other",
-        "leave",
-        "fear",
-        "ringing",
-        "facts",
+        *_PERSON, *followup.PRACTICAL, "called", "phoning", "sent", "arrived", "wont_call", "saved", "appointment",
+        "put_away", "over", "thanks", "will_later",
     }
-    | _PERSON
-)
+)  # fmt: skip
 """Acts that are taken up after a danger that was real and has eased."""
 
-_WHY: Final[Mapping[str, str]] = {
-    "took": "Something was done already that needs help at once.",
-    "worse": "They say that the danger is there.",
-    "denied": "They say that there is no danger.",
-    "unreal": "They say that it was not meant.",
-    "not_me": "They say that it is about somebody else.",
-    "here": "Somebody is with them.",
-    "near": "Somebody is near them.",
-    "have": "There is somebody they trust.",
-    "explain": "They want to know why it asks.",
-    "reachable": "There is somebody they could turn to.",
-    "coming": "Somebody is on the way to them.",
-    "threat": "Whoever it is about is near.",
-    "called": "They have called for help.",
-    "told": "They have told somebody.",
-    "phoning": "The call for help is being made.",
-    "arrived": "Help is there.",
-    "put_away": "What could hurt was put away.",
-    "urge": "Nothing says yet that help was called.",
-    "tell": "They ask how to tell somebody.",
-    "say_other": "They ask what to say to somebody who is in danger.",
-    "do_other": "They ask what to do for somebody who is in danger.",
-    "sent": "Help is on the way.",
-    "thanks": "They say thank you.",
-    "angry": "They do not want to be asked any more.",
-    "wont_call": "They do not want to call anybody.",
-    "say": "They ask what to say.",
-    "do": "They ask what to do.",
-    "leave": "They ask where to go.",
-    "ringing": "They ask what to say when they call.",
-    "facts": "They ask about law, money, papers or places.",
-    "fear": "They ask what happens if they call.",
-    "change": "They want to talk about something else.",
-    "over": "They say that it has eased.",
-    "nobody": "Nobody is there for them.",
-    "will": "They are going to.",
-    "safe": "They say that they are safe.",
-    "unsure": "They do not know.",
-    "okay": "They are still with it.",
-    "seen": "A doctor has seen it.",
-    "unseen": "No doctor has seen it.",
-}
 _GOING: Final = "They go, and the danger may not be over."
 _STAYS: Final = "Something dangerous was said a moment ago, so it stays with that."
 
@@ -182,10 +128,7 @@ class Moment:
     def active(self) -> Episode | None:
         """The episode that an answer is awaited in."""
         episode = self.episode
-        if episode is None or episode.closed:
-            return None
-        waits = episode.since == 0 if episode.hint else episode.quiet < self.follow
-        return episode if waits else None
+        return episode if episode is not None and episode.waits(self.follow) else None
 
     def say(
         self, topic: str, kind: str, slots: Slots | None = None, *, name: str = "", again: bool = False
@@ -204,7 +147,9 @@ def plan(moment: Moment) -> Plan:
         return _without_words(moment)
     found, active = moment.found, moment.active
     if found is not None and found.plain:
-        return _alarm(moment, found)
+        return _taken_back(moment, found) or _alarm(moment, found)
+    if _comes_back(moment):
+        return _serious(moment, "self_harm", responses.WORSE, "plain")
     if active is None and moment.doubt is not None:
         question = misheard.question(moment.doubt, moment.heard)
         if question:
@@ -231,6 +176,29 @@ def _without_words(moment: Moment) -> Plan:
     return Plan(mind=NOT_ASKED, kind=active.kind, lines=lines, looks=True, waits=not lines, why=_STAYS)
 
 
+def _taken_back(moment: Moment, found: Finding) -> Plan | None:
+    """Take up a turn that says it was not meant; only the classifier finds the danger in it again."""
+    episode = moment.episode
+    if found.by != CLASSIFIER or episode is None or episode.kind != found.kind or episode.quiet >= AGAIN:
+        return None
+    answer = followup.read(moment.words, found.kind, asked=episode.asked, about=episode.about)
+    if answer.act != "unreal":
+        return None
+    return _acknowledged(moment, answer.act, found.kind, moment.say(answer.act, found.kind))
+
+
+def _comes_back(moment: Moment) -> bool:
+    """Tell whether what one may die by is at hand, after danger to oneself seemed over or was left open."""
+    episode = moment.episode
+    return (
+        episode is not None
+        and episode.kind == "self_harm"
+        and episode.quiet < AGAIN
+        and "not_me" not in episode.topics
+        and followup.comes_back(moment.words)
+    )
+
+
 def _alarm(moment: Moment, found: Finding) -> Plan:
     active, kind = moment.active, found.kind
     asked, about = ("", "") if active is None else (active.asked, active.about)
@@ -239,7 +207,8 @@ def _alarm(moment: Moment, found: Finding) -> Plan:
     lines = moment.say(answer.act, kind, _slots(answer)) if answer.act in {*told, followup.TOOK} else []
     if not lines and found.language != "en":
         lines = responses.foreign(found.language, found.kind, moment.country)
-    lines = lines or moment.say(responses.PLAIN, found.kind, again=True)
+    others = kind == "harm_others" and followup.by_others(moment.words)
+    lines = lines or moment.say(responses.PLAIN_OTHER if others else responses.PLAIN, kind, again=True)
     return Plan(
         mind=NOT_ASKED,
         kind=found.kind,
@@ -253,7 +222,8 @@ def _alarm(moment: Moment, found: Finding) -> Plan:
 
 
 def _hint(moment: Moment, found: Finding) -> Plan:
-    question = moment.say(responses.GENTLE, found.kind)
+    # An answer to an earlier question is none to this one.
+    question = moment.say(responses.GENTLE, found.kind, again=True)
     take = moment.say(responses.TAKES, found.kind)
     if not question:
         return Plan(mind=BESIDE, kind=found.kind, take=take, why=found.reason)
@@ -297,7 +267,7 @@ def _to_question(moment: Moment, active: Episode) -> Plan:
         slots = Slots(topic=moment.topics[0] if moment.topics else "")
         lines = moment.say(responses.BELIEVED, kind, slots, name=responses.TOPIC if slots.topic else responses.ANY)
         return _acknowledged(moment, "denied", kind, lines or moment.say(responses.BELIEVED, kind))
-    if answer.act in ("seen", "unseen", "angry", "explain"):
+    if answer.act in {"seen", "unseen", "angry", "explain", *followup.OF_HURT}:
         return _acknowledged(moment, answer.act, kind, moment.say(answer.act, kind))
     return Plan(mind=BESIDE, kind=kind, take=moment.say(responses.TAKES, kind), why="The question was left aside.")
 
@@ -307,8 +277,11 @@ def _to_alarm(moment: Moment, active: Episode) -> Plan:
     kind = active.kind
     answer = followup.read(moment.words, kind, asked=active.asked, about=active.about, topics=active.topics)
     goes_on = moment.found is not None and moment.found.kind == kind
-    if answer.act in followup.HARMLESS and moment.found is not None and answer.more:
+    meant = answer.act != "unreal" or (moment.found is not None and moment.found.by != CLASSIFIER)
+    if answer.act in followup.HARMLESS and goes_on and answer.more and meant:
         answer = Answer(followup.OTHER)  # "I'm fine", and then what says the contrary
+    if answer.act == followup.WORSE and responses.PLAIN_OTHER in active.topics:
+        return _serious(moment, kind, responses.PLAIN_OTHER, "plain")
     if answer.act in (followup.WORSE, followup.TOOK):
         return _serious(moment, kind, answer.act, "plain")
     if answer.act == followup.GOODBYE:
@@ -316,7 +289,8 @@ def _to_alarm(moment: Moment, active: Episode) -> Plan:
         return _acknowledged(moment, _GOING, kind, lines)
     if answer.act == followup.OTHER:
         return _beside_alarm(moment, active, goes_on=goes_on)
-    if answer.more and answer.act in _WITH_MIND:
+    left = answer.act != "unreal" or is_question(moment.words)  # a joke that goes on is listened to
+    if answer.more and answer.act in _WITH_MIND and left:
         lines = moment.say(answer.act, kind, name=responses.SHORT)
         if lines:
             return _acknowledged(moment, answer.act, kind, lines, BESIDE)
@@ -327,10 +301,10 @@ def _beside_alarm(moment: Moment, active: Episode, *, goes_on: bool) -> Plan:
     """Let the policy answer what is none of the known answers; an emergency without help is not left at that."""
     kind = active.kind
     if goes_on and (lines := moment.say(responses.WORSE, kind)):
-        return Plan(mind=NOT_ASKED, kind=kind, lines=lines, why=_WHY["worse"], grave=True, looks=True)
+        return Plan(mind=NOT_ASKED, kind=kind, lines=lines, why=WHY["worse"], grave=True, looks=True)
     urgent = followup.TOOK in active.topics or (kind == "medical" and active.since == 0)
     if urgent and not active.known & {"call"} and (lines := moment.say(responses.URGE, kind)):
-        return Plan(mind=NOT_ASKED, kind=kind, lines=lines, why=_WHY["urge"], grave=True, looks=True)
+        return Plan(mind=NOT_ASKED, kind=kind, lines=lines, why=WHY["urge"], grave=True, looks=True)
     mind = WITHHELD if active.quiet == 0 or followup.TOOK in active.topics else BESIDE
     return Plan(mind=mind, kind=kind, take=moment.say(responses.TAKES, kind), why=_STAYS)
 
@@ -341,7 +315,7 @@ def _serious(moment: Moment, kind: str, topic: str, level: str) -> Plan:
         kind=kind,
         alarm=level,
         lines=moment.say(topic, kind, again=True),
-        why=_WHY[topic] if topic in _WHY else _WHY["worse"],
+        why=WHY[topic] if topic in WHY else WHY["worse"],
         grave=True,
         looks=True,
     )
@@ -349,19 +323,26 @@ def _serious(moment: Moment, kind: str, topic: str, level: str) -> Plan:
 
 def _acknowledged(moment: Moment, why: str, kind: str, lines: list[str], mind: str = NOT_ASKED) -> Plan:
     if not lines:  # all of them were said; what is left is the policy's
-        return Plan(mind=WITHHELD, kind=kind, take=moment.say(responses.TAKES, kind), why=_WHY.get(why, why))
-    return Plan(mind=mind, kind=kind, lines=lines, looks=True, why=_WHY.get(why, why))
+        return Plan(mind=WITHHELD, kind=kind, take=moment.say(responses.TAKES, kind), why=WHY.get(why, why))
+    return Plan(mind=mind, kind=kind, lines=lines, looks=True, why=WHY.get(why, why))
 
 
 def _still_said(moment: Moment) -> Plan | None:
     """Take up what still belongs to a danger that was settled a moment ago; ``None`` where nothing does."""
     episode = moment.episode
-    if episode is None or episode.hint or not episode.closed or episode.quiet >= moment.follow:
+    if episode is None or not (episode.hint or episode.closed) or episode.quiet >= moment.follow:
         return None
     kind, asked = episode.kind, episode.asked
     answer = followup.read(moment.words, kind, asked=asked, about=episode.about, topics=episode.topics)
     real = not episode.topics & _NEVER_WAS
-    known = _REAL if real else frozenset({"wont_call"})
+    if episode.hint and not real:
+        return None
+    known = (followup.OF_HURT if episode.hint else _REAL) if real else frozenset({"wont_call"})
+    if episode.quiet == 0 or followup.is_about_help(moment.words):  # whoever goes on about it talks of the alarm
+        known |= {"angry"} if act_of(moment.words) == "thanks" else {"angry", "thanks"}
+    if "angry" in episode.topics:
+        settled = episode.topics & {"denied", "unreal"}
+        known |= {"denied", "unreal"} if not settled else {"denied"} - settled
     if asked in followup.ASKS_TO_ACT:
         known |= _PERSON
     lines = moment.say(answer.act, kind, _slots(answer)) if answer.act in known else []

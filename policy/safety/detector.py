@@ -63,6 +63,9 @@ _PAST: Final = re.compile(
 _MAYBE: Final = 0.3
 """Probability of danger from which the clauses of a turn are read one by one."""
 
+_CALM: Final = 0.35
+"""Probability of danger below which a turn is calm."""
+
 _LEAST: Final = 4
 """Words of a clause that is read by itself."""
 
@@ -121,6 +124,7 @@ class Sensitivity:
         others: probability of danger that a pattern needs which speaks of others; what the first person says of the
             present or of an intent needs none.
         past: the same for what is told, asked or over.
+        again: probability from which a turn hints at danger after an alarm, where the turn before was calm.
         heavy: by how much the heaviest look or voice lowers ``hint``.
         shown: distress of face or voice, 0..1, from which it lowers anything.
 
@@ -132,11 +136,12 @@ class Sensitivity:
     plain: float = 0.95
     others: float = 0.05
     past: float = 0.15
+    again: float = 0.6
     heavy: float = 0.1
     shown: float = 0.4
 
     def __post_init__(self) -> None:
-        for name in ("hint", "plain", "others", "past", "heavy", "shown"):
+        for name in ("hint", "plain", "others", "past", "again", "heavy", "shown"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"safety.sensitivity.{name} is {getattr(self, name)}, expected 0 to 1")
         if self.heavy >= self.hint:
@@ -200,6 +205,15 @@ class Lookout:
         """Return the danger in ``words``, or ``None``; the arguments are those of :meth:`look`."""
         return self.look(words, before, distress).finding
 
+    def weigh_again(self, words: str, before: Sequence[str]) -> Finding | None:
+        """Return danger that comes back after it was met, or ``None``; the arguments are those of :meth:`look`.
+
+        The classifier reads the earlier danger along, so only a rise counts: from a turn that was calm.
+        """
+        if self._classifier is None or not before or self.risk(before[-1], before[:-1]) >= _CALM:
+            return None
+        return self._look(words, before, self._sensitivity.again).finding
+
     def look(self, words: str, before: Sequence[str] = (), distress: float = 0.0) -> Look:
         """Return what ``words`` say of danger.
 
@@ -208,17 +222,21 @@ class Lookout:
             before: the person's turns before it, oldest first.
             distress: how far face or voice show it, 0..1. More of it never takes a finding away.
         """
+        return self._look(words, before, self._sensitivity.limit(distress))
+
+    def _look(self, words: str, before: Sequence[str], needed: float) -> Look:
+        """Return what ``words`` say of danger; ``needed`` is the probability from which they hint at it."""
         match = _match(words)
         stretch, read = self._gravest(words, before) if words.strip() else (words, None)
         risk = 0.0 if read is None else read.danger
         if match is not None and (read is None or risk >= self._sensitivity.needed(match)):
             found = _of_pattern(match)
             return Look(PLAIN, match.kind, max(risk, _SURE), PATTERN, found)
-        if read is None or read.danger < min(_MAYBE, self._sensitivity.limit(distress)):
+        if read is None or read.danger < min(_MAYBE, needed):
             return Look(NONE, "", round(risk, 3), "")
         stated = self._stated(stretch, read)
         plain = stated.plain >= self._sensitivity.plain
-        if not plain and read.danger < self._sensitivity.limit(distress):
+        if not plain and read.danger < needed:
             return Look(NONE, "", round(risk, 3), "")
         kind = stated.kind if plain else read.kind
         reason = f"The words {'speak of' if plain else 'hint at'} {_NAME[kind]}."

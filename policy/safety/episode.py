@@ -24,7 +24,7 @@ CLOSING: Final = frozenset(
 _GOES_ON: Final = {"abuse": frozenset({"safe", "over"})}
 """Topics that do not end one of a kind: whoever is safe for the moment may still ask what to do."""
 
-_NAMED: Final = frozenset({"here", "near", "reachable", "have", "coming", "told", "nobody", "threat"})
+_NAMED: Final = frozenset({"here", "kept", "near", "reachable", "have", "coming", "told", "nobody", "threat"})
 _ANSWERS: Final[Mapping[str, AbstractSet[str]]] = {
     "someone": _NAMED,
     "who": _NAMED,
@@ -37,6 +37,7 @@ _ANSWERS: Final[Mapping[str, AbstractSet[str]]] = {
 
 _OPENING: Final = (
     (responses.PLAIN, False),
+    (responses.PLAIN_OTHER, False),
     (responses.TOOK, False),
     (responses.WORSE, False),
     (responses.GENTLE, True),
@@ -44,7 +45,15 @@ _OPENING: Final = (
 """Topics that begin an episode, and whether as a hint."""
 
 _NO_ANSWER: Final = frozenset(
-    {responses.PLAIN, responses.GENTLE, responses.TAKES, responses.STILL, responses.CHECK, responses.URGE}
+    {
+        responses.PLAIN,
+        responses.PLAIN_OTHER,
+        responses.GENTLE,
+        responses.TAKES,
+        responses.STILL,
+        responses.CHECK,
+        responses.URGE,
+    }
 )
 
 
@@ -88,6 +97,10 @@ class Episode:
     def answered(self) -> bool:
         """Whether the person has answered in any way that was taken up."""
         return bool(self.topics - _NO_ANSWER)
+
+    def waits(self, follow: int) -> bool:
+        """Whether an answer is still awaited; ``follow`` is for how many turns after the last line of the lane."""
+        return not self.closed and (self.since == 0 if self.hint else self.quiet < follow)
 
 
 def exchanges_of(window: ContextWindow) -> list[Exchange]:

@@ -32,6 +32,7 @@ HINT: Final = "hint"
 """Name of the lines for after a gentle question."""
 
 PLAIN: Final = "plain"
+PLAIN_OTHER: Final = "plain_other"
 WORSE: Final = "worse"
 TOOK: Final = "took"
 GENTLE: Final = "gentle"
@@ -60,15 +61,84 @@ _COMMON: Final = frozenset({"Centre", "Helpline", "Hotline", "Lifeline"})
 _EVERY: Final = frozenset({PLAIN, WORSE, GENTLE, TAKES, "say", "do", "nobody"})
 """Topics that need lines of their own for every kind of danger."""
 
-_SOME: Final[Mapping[str, tuple[str, ...]]] = {"threat": ("abuse", "harm_others"), TOOK: ("self_harm", "medical")}
+_SOME: Final[Mapping[str, tuple[str, ...]]] = {
+    "threat": ("abuse", "harm_others"),
+    TOOK: ("self_harm", "medical"),
+    PLAIN_OTHER: ("harm_others",),
+}
 """Topics that exist for some kinds only."""
 
 TOPICS: Final = (
-    PLAIN, WORSE, TOOK, GENTLE, TAKES, "explain", BELIEVED, "seen", "unseen", "denied", "unreal", "not_me", "here",
-    "near", "reachable", "have", "coming", "threat", "called", "told", "phoning", "arrived", "sent", "thanks",
-    "angry", "wont_call", "say", "do", "facts", "ringing", "tell", "do_other", "say_other", "leave", "fear",
-    "change", "put_away", "over", "urge", "nobody", "will", "safe", "unsure", "okay", CHECK, STILL, BYE,
+    PLAIN, PLAIN_OTHER, WORSE, TOOK, GENTLE, TAKES, "explain", BELIEVED, "seen", "unseen", "denied", "unharmed",
+    "unreal", "not_me", "here", "kept", "near", "reachable", "have", "coming", "threat", "called", "told", "phoning",
+    "arrived", "sent", "saved", "appointment", "thanks", "angry", "wont_call", "say", "do", "facts", "ringing", "tell",
+    "do_other", "say_other", "posture", "door", "swallowed", "trouble", "photo", "locks", "whom", "informed", "trace",
+    "pets", "tongue", "papers", "confront", "stay", "leave", "fear", "change", "put_away", "over", URGE, "nobody",
+    "will", "will_later", "safe", "unsure", "okay", CHECK, STILL, BYE,
 )  # fmt: skip
+
+WHY: Final[Mapping[str, str]] = {
+    "took": "Something was done already that needs help at once.",
+    "worse": "They say that the danger is there.",
+    "denied": "They say that there is no danger.",
+    "unreal": "They say that it was not meant.",
+    "not_me": "They say that it is about somebody else.",
+    "here": "Somebody is with them.",
+    "near": "Somebody is near them.",
+    "have": "There is somebody they trust.",
+    "explain": "They want to know why it asks.",
+    "reachable": "There is somebody they could turn to.",
+    "coming": "Somebody is on the way to them.",
+    "kept": "Somebody stays with them.",
+    "unharmed": "They have done nothing.",
+    "saved": "They have kept the number.",
+    "appointment": "They have a date with somebody who helps.",
+    "will_later": "They are going to, later.",
+    "threat": "Whoever it is about is near.",
+    "called": "They have called for help.",
+    "told": "They have told somebody.",
+    "phoning": "The call for help is being made.",
+    "arrived": "Help is there.",
+    "put_away": "What could hurt was put away.",
+    "urge": "Nothing says yet that help was called.",
+    "tell": "They ask how to tell somebody.",
+    "say_other": "They ask what to say to somebody who is in danger.",
+    "do_other": "They ask what to do for somebody who is in danger.",
+    "sent": "Help is on the way.",
+    "thanks": "They say thank you.",
+    "angry": "They do not want to be asked any more.",
+    "wont_call": "They do not want to call anybody.",
+    "say": "They ask what to say.",
+    "do": "They ask what to do.",
+    "leave": "They ask where to go.",
+    "ringing": "They ask what to say when they call.",
+    "facts": "They ask about law, money, papers or places.",
+    "fear": "They ask what happens if they call.",
+    "posture": "They ask what to do until help is there.",
+    "door": "They ask what to do until help is there.",
+    "swallowed": "They ask what to tell those who help.",
+    "trouble": "They ask what comes of calling for help.",
+    "photo": "They ask what to keep as proof.",
+    "locks": "They ask about the locks.",
+    "whom": "They ask whom to tell.",
+    "informed": "They ask who would be told.",
+    "trace": "They ask whether a call can be seen.",
+    "pets": "They ask where an animal can go.",
+    "tongue": "They ask about their language.",
+    "papers": "They ask what to take along.",
+    "confront": "They ask whether to show that they know.",
+    "stay": "They ask whether they have to stay.",
+    "change": "They want to talk about something else.",
+    "over": "They say that it has eased.",
+    "nobody": "Nobody is there for them.",
+    "will": "They are going to.",
+    "safe": "They say that they are safe.",
+    "unsure": "They do not know.",
+    "okay": "They are still with it.",
+    "seen": "A doctor has seen it.",
+    "unseen": "No doctor has seen it.",
+}
+"""Why a topic is spoken of, one sentence for a person to read."""
 
 
 class CrisisError(ValueError):

@@ -327,6 +327,81 @@ def test_a_question_beside_something_else_leaves_room_for_it() -> None:
     assert "on" in said[1] or "told" in said[1]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Sorry, do you speak Spanish? For my grandma, she would like you.",
+        "Is this recorded? It's been so lovely, my daughter is getting married!",
+        "Which model are you? I'm in a computer class, I'm curious.",
+        "Can you see me? I'm waving at you.",
+    ],
+)
+def test_nothing_cheerful_is_tacked_on_behind_an_answer(words: str) -> None:
+    assert len([s for s in told(words) if isinstance(s, Speak)]) == 1
+
+
+def test_a_thing_that_died_is_no_loss() -> None:
+    assert "sorry" not in answer("What time is it? My watch has died on me.").lower()
+    assert "sorry" in answer("What time is it? My father has died today.").lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("Where does my voice go, and how long does it stay there?", (r"computer I run on", r"30 seconds")),
+        ("Are you recording, and how long do you keep what I say?", (r"^No", r"30 seconds")),
+        ("Are you a real person, and do you ever feel sad?", (r"\bAI\b", r"feel")),
+    ],
+)
+def test_both_halves_of_a_question_are_answered_and_nothing_twice(words: str, parts: tuple[str, ...]) -> None:
+    said = answer(words)
+    assert all(re.search(part, said) for part in parts), said
+    assert said.count("30 seconds") <= 1
+    assert len(re.findall(r"\bAI\b", said)) <= 1
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_both_halves_are_true_in_every_configuration(name: str) -> None:
+    table, call = CONFIGS[name]
+    said = answer("Where do my words go, and how long do you keep them?", config(**table), Caller(**call))
+    assert said.count("models.example") == (1 if name in {"served far", "words only, far"} else 0), said
+    assert ("1 day" in said) == (name == "words"), said
+
+
+def typed(words: str) -> ContextWindow:
+    return window(Text(words, 9 * SECOND), cue=CUE_QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("You're not hearing me, are you, it's this mic.", r"microphone isn't"),
+        ("Can you tell I've been crying, or can't you see me?", r"camera isn't.* your words"),
+        ("Can you tell I'm smiling?", r"camera isn't.* your words"),
+        ("Do I sound hoarse to you?", r"microphone isn't.* your words"),
+        ("Could strangers look at me through this camera?", r"camera isn't.*(?:me|nobody)"),
+    ],
+)
+def test_where_it_is_typed_to_it_claims_no_sense(words: str, expected: str) -> None:
+    said = answer(typed(words), caller=Caller(senses=frozenset()))
+    assert re.search(expected, said), said
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "kept"),
+    [
+        ({}, {}, True),
+        ({"journal": {"directory": "/tmp/j", "personal": True}}, {"journal": True, "recording": True}, False),
+    ],
+)
+def test_of_those_near_the_person_it_claims_to_know_nothing(
+    settings: dict[str, Any], call: dict[str, Any], kept: bool
+) -> None:
+    said = answer("Would my dad be able to read any of this on the laptop?", config(**settings), Caller(**call))
+    assert re.search(r"that device, I can't (?:know|tell)", said), said
+    assert bool(re.search(r"None of your words|don't save", said)) == kept, said
+
+
 def test_what_is_none_of_it_goes_to_the_mind() -> None:
     for words in ("Can you believe he said that?", "I can't hear myself think.", "My dog died."):
         mind = Mind(kind_words)

@@ -260,6 +260,27 @@ def test_practical_questions_get_something_usable() -> None:
     assert mets[-1].cards == ["abuse"]
 
 
+def test_who_helps_somebody_until_help_is_there_is_told_what_to_do() -> None:
+    mets = talk(
+        "My flatmate drank so much and now I can't wake her.",
+        "Okay I'm calling, do I lay her on her side or on her back?",
+        "Should I stay on the line with them or go and unlock the front door?",
+        "They're on their way. What do I tell them she had?",
+    )
+    assert [next(iter(topics(met)), "") for met in mets] == ["plain", "posture", "door", "swallowed"]
+    assert all(met.only_lane for met in mets)
+
+
+def test_danger_at_hand_is_met_after_it_was_over() -> None:
+    mets = talk(
+        "I want to die.", "No, no. It's passed.", "I cooked pasta.", "I have the bottle here in my lap, you know."
+    )
+    assert topics(mets[1]) == {"denied"}
+    assert mets[2].answered == LINE
+    assert topics(mets[3]) == {"worse"}
+    assert mets[3].cards == ["self_harm"]
+
+
 def test_an_emergency_is_kept_to_until_help_is_called() -> None:
     mets = talk(
         "I took a whole bottle of pills.", "About an hour ago.", "I feel dizzy.", "I called them.", "They're here."

@@ -123,8 +123,8 @@ def test_a_turn_is_judged_in_the_light_of_those_before(weather: Weather) -> None
         (2, 1, "none", "", ""),
     ]
     assert found[0].probability == 0.46
-    assert sum(weather.reads) == 4  # in one go, and what is the same is read once
-    assert len(weather.reads) == 1
+    assert weather.reads[0] == 4  # in one go, and what is the same is read once
+    assert weather.reads[1:] == [1]  # a clause of what is no longer calm is read by itself
 
 
 def test_it_finds_what_the_lane_of_a_call_finds(weather: Weather) -> None:

@@ -125,7 +125,9 @@ def test_the_rule_holds_whatever_a_mind_wants_to_show(emotion: str) -> None:
         "warm",
         "It is glad, not long after something that hurt.",
     )
-    assert settle_look(emotion, Affect()) == (emotion, "")
+    assert settle_look(emotion, Affect(), smiling=0.8) == (emotion, "")
+    alone = settle_look(emotion, Affect())
+    assert alone == (("curious", "Nothing glad was said, and nobody smiles.") if emotion == "happy" else (emotion, ""))
 
 
 def test_glad_words_over_distress_and_heavy_words_over_a_smile_say_why() -> None:

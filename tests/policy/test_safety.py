@@ -208,6 +208,19 @@ def test_a_turn_is_read_in_the_light_of_the_turns_before() -> None:
     assert reader.read == [(*(f"turn {n}" for n in range(14, 20)), "And then?")]
 
 
+def test_danger_comes_back_where_a_calm_talk_turns() -> None:
+    lookout = Lookout(classifier=Told())
+    dark, calm, rising = "it was 0.95 of abuse", "it was 0.1 of abuse", "it was 0.7 of abuse"
+    found = lookout.weigh_again(rising, [dark, calm])
+    assert found is not None
+    assert not found.plain
+    assert lookout.weigh(rising, [dark, calm]) is None, "a first sign needs more"
+    assert lookout.weigh_again(rising, [calm, dark]) is None, "what was met already lingers"
+    assert lookout.weigh_again("it was 0.5 of abuse", [dark, calm]) is None
+    assert lookout.weigh_again(rising, []) is None
+    assert Lookout().weigh_again(rising, [dark, calm]) is None
+
+
 def test_what_was_read_once_is_not_read_again() -> None:
     reader = Told()
     lookout = Lookout(classifier=reader)
