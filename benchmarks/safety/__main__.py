@@ -8,16 +8,14 @@ from pathlib import Path
 
 from benchmarks.safety import detection, talk
 from benchmarks.safety.figures import Figure
-from benchmarks.safety.sets import NAMES, WHOLE, SetError, load
-
-PARTS = ("detection", "looks", "itself", "continuations")
+from benchmarks.safety.sets import NAMES, PARTS, WHOLE, SetError, load
 
 
 def main() -> int:
     """Measure; return 1 where a figure misses its goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.safety", description=(__doc__ or ""))
     parser.add_argument("--set", choices=NAMES, default="four", help="which set (default: four)")
-    parser.add_argument("--part", choices=PARTS, action="append", help="only these parts (default: all)")
+    parser.add_argument("--part", choices=WHOLE, action="append", help="only these parts (default: all)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/safety"), help="folder for what is missed or to be judged"
     )
@@ -29,7 +27,7 @@ def main() -> int:
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
     figures: list[Figure] = []
-    parts = options.part or (PARTS if options.set in WHOLE else PARTS[:1])
+    parts = options.part or PARTS.get(options.set, WHOLE)
     for part in parts:
         measured, told = detection.measure(tables) if part == "detection" else talk.PARTS[part](tables)
         path = options.out / f"{options.set}-{part}.txt"

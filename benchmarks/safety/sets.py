@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parent / "sets"
-NAMES: Final = ("one", "two", "three", "four")
-WHOLE: Final = ("one", "two", "four")
-"""Sets with hints, continuations, looks and questions; the third has statements and safe conversations only."""
+NAMES: Final = ("one", "two", "three", "four", "five")
+WHOLE: Final = ("detection", "looks", "itself", "continuations")
+PARTS: Final = {"three": WHOLE[:1], "five": WHOLE[1:]}
+"""What there is of a set that is not whole: statements and safe conversations, or all but those."""
 
 _REASONS: Final = 6
 """Everyday reasons that each statement is given, behind it and in front of it."""
