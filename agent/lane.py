@@ -26,6 +26,7 @@ from agent.thinking import Alarm, Fell, Thinking, Told, kind_of
 from agent.withholding import TENDER, fits, gently
 from perception.context import CUE_GREETING, CUE_QUESTION, ContextWindow
 from perception.timebase import SECOND
+from policy import itself
 from policy.cues import Cues, cues_of
 from policy.decision import Decision, Express, Speak, Thought, Wait
 from policy.honesty import says_ai
@@ -49,6 +50,12 @@ _STRONGER: Final = 0.05
 """By how much a hint must be surer than the one that was asked about, to be asked about again soon after."""
 
 _FIX: Final = "patterns alone look for danger meanwhile"
+
+
+def _asks_about_it(words: str) -> bool:
+    """Tell whether ``words`` only ask the agent about itself; a classifier may take "You hear me?" for despair."""
+    asked = itself.search(words)
+    return bool(asked) and not itself.rest(words, asked)
 
 
 class SafetyLane:
@@ -190,16 +197,16 @@ class LaneSession:
         found = await self._lane.look(cues.words, cues.before, cues.distress, until)
         if found is not None and found.by != CLASSIFIER:
             return found
-        if followup.denies(cues.words):
+        if followup.denies(cues.words) or _asks_about_it(cues.words):
             return None
         if not episodes:
             return found
-        if episodes[-1].waits(self._lane.options.follow):
-            back = None
-        else:
+        if followup.may_come_back(cues.words, episodes[-1], self._lane.options.follow):
             back = await self._lane.look_again(cues.words, cues.before, until)
-        if found is None or back is not None:
-            return back
+            if back is not None:
+                return replace(back, kind=episodes[-1].kind)
+        if found is None or "not_me" in episodes[-1].topics:
+            return None
         # What was said before has been met. Only these very words count from here on.
         found = await self._lane.look(cues.words, (), cues.distress, until)
         if found is None or found.plain:

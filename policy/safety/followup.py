@@ -15,6 +15,7 @@ from typing import Final
 
 from policy.reading import act_of
 from policy.safety import people
+from policy.safety.episode import Episode
 from policy.safety.people import ASKS_WHO, clauses
 from policy.words import Patterns, is_question, load_table, plain
 
@@ -198,6 +199,22 @@ def comes_back(words: str) -> bool:
     """Tell whether ``words`` speak of what is at hand to die by, or take leave, after it seemed over."""
     text = plain(words[:_LONGEST])
     return _acts().search("at_hand", text) is not None and _acts().search("laughs", text) is None
+
+
+def may_come_back(words: str, episode: Episode, follow: int) -> bool:
+    """Tell whether a rise of danger in ``words`` may be that of ``episode``, which seemed over.
+
+    Whoever asks, names help, or tells of somebody else speaks of the danger, and is in none by that.
+
+    Args:
+        words: the person's turn.
+        episode: the last one.
+        follow: turns after the last line of the lane for which an answer is awaited.
+    """
+    if episode.kind != "self_harm" or episode.waits(follow) or "not_me" in episode.topics or is_question(words):
+        return False
+    answer = read(words, episode.kind, about=episode.about, topics=episode.topics)
+    return answer.act in (OTHER, WORSE, TOOK, DENIED)
 
 
 def is_about_help(words: str) -> bool:
