@@ -43,12 +43,15 @@ from starlette.staticfiles import StaticFiles
 import agent
 from agent import serving
 from agent.answers import HANDLERS, Headers
-from agent.asking import address_of, body_of, check_type, token_of
+from agent.asking import address_of, body_of, check_type, token_of, with_port
 from agent.clock import SystemClock
 from agent.config import Config
+from agent.connections import Connections, Crowd
+from agent.descriptors import Descriptors, raise_limit
 from agent.doors import Admission, is_fronted, is_loopback, is_public, key_of, operates
 from agent.drain import Drain
 from agent.elements import serving as elements
+from agent.hosts import Hosts, Names
 from agent.metrics import Metrics, watch_loop
 from agent.privacy import deployment
 from agent.realtime.calls import RealtimeCalls
@@ -112,8 +115,12 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
     ice = IceServers(server)
     door.ice = ice.for_server
     drain = Drain(door, server.drain, SystemClock())
-    reception = Reception(server, admission, drain, metrics)
-    desk = _Desk(door, runtime, server, metrics, admission, ice, drain, reception)
+    descriptors = Descriptors()
+    connections = Connections(server)
+    connections.told = lambda why: metrics.ended.labels(why).inc()
+    names = Names(server)
+    reception = Reception(server, admission, drain, metrics, descriptors)
+    desk = _Desk(door, runtime, server, metrics, admission, ice, drain, reception, connections, descriptors, names)
 
     def late(seconds: float) -> None:
         metrics.lag.observe(seconds)
@@ -128,6 +135,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
                 group.create_task(watch_loop(late, SystemClock()), name="loop lag"),
                 group.create_task(ice.watch(SystemClock()), name="relays"),
                 group.create_task(drain.run(), name="drain"),
+                group.create_task(descriptors.watch(SystemClock()), name="descriptors"),
             )
             yield
             for task in tasks:
@@ -158,7 +166,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         Route("/embed/{element}.js", elements.serve),
         Mount("/", StaticFiles(directory=Path(agent.__file__).parent / "web", html=True)),
     ]
-    middleware = [Middleware(Headers)]
+    middleware = [Middleware(Headers), Middleware(Crowd), Middleware(Hosts, names, metrics)]
     if server.allowed_origins:
         middleware.append(
             Middleware(
@@ -171,6 +179,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
         )
     made = Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
     made.state.drain = drain
+    made.state.connections = connections
     return made
 
 
@@ -206,12 +215,16 @@ def serve(config: Config) -> None:
     server = config.server
     key_of(server)  # whether it may open is told before anything heavy is loaded
     deployment.check(config)
+    serving.check_address(server)
+    raise_limit()  # before processes are started, which inherit it
     with build.runtime(config) as runtime:
         application = app(runtime, config)
         # What is loaded stays; looking through it again and again would stop the loop for a tenth of a second.
         gc.collect()
         gc.freeze()
-        serving.run(application, server, application.state.drain)
+        connections: Connections = application.state.connections
+        connections.most = Descriptors().for_connections(connections.most, server.max_calls)
+        serving.run(application, server, application.state.drain, connections)
 
 
 class _Desk:
@@ -227,6 +240,9 @@ class _Desk:
         ice: IceServers,
         drain: Drain,
         reception: Reception,
+        connections: Connections,
+        watch: Descriptors,
+        names: Names,
     ) -> None:
         self._door = door
         self._runtime = runtime
@@ -236,6 +252,9 @@ class _Desk:
         self._ice = ice
         self._drain = drain
         self._reception = reception
+        self._connections = connections
+        self._descriptors = watch
+        self._names = names
 
     async def offer(self, request: Request) -> Response:
         with self._reception.counted():
@@ -310,6 +329,13 @@ class _Desk:
         if self._is_operator(request):
             more = {"calls": self._door.calls, "room": room, "lag_s": round(self._admission.load.lag_s, 3)}
             found |= more | {"agent": self._runtime.describe(), "draining": self._drain.begun}
+            found["descriptors"] = {
+                "open": self._descriptors.open,
+                "most": self._descriptors.most,
+                "short": self._descriptors.short,
+            }
+            if self._server.name:
+                found["name"] = self._server.name
             if self._ice.relays:
                 found["relay"] = "not asked yet" if self._ice.problem is None else self._ice.problem or "ok"
         return JSONResponse(found, status_code=200 if room else 503)
@@ -319,15 +345,21 @@ class _Desk:
             raise Refused(403, "only the networks of server.operators may read this")
         self._metrics.calls.set(self._door.calls)
         self._metrics.draining.set(self._drain.begun)
+        self._metrics.connections.set(len(self._connections))
+        self._metrics.descriptors.set(self._descriptors.open)
+        self._metrics.most_descriptors.set(self._descriptors.most)
         self._metrics.relay.set(self._ice.relays and self._ice.problem == "")
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     @property
     def _room(self) -> int:
-        return 0 if self._admission.load.heavy else self._door.open_to
+        return 0 if self._admission.load.heavy or self._descriptors.short else self._door.open_to
 
     def _is_operator(self, request: Request) -> bool:
-        return not self._admission.guarded or operates(address_of(request), self._server)
+        if not self._admission.guarded:
+            return True
+        address = address_of(request)
+        return operates(address, self._server) and not with_port(request) and self._names.told_to(request, address)
 
 
 class _Switchboard:

@@ -99,6 +99,15 @@ def address_of(request: HTTPConnection) -> str:
     return request.client.host if request.client is not None else ""
 
 
+def with_port(request: HTTPConnection) -> bool:
+    """Return whether a proxy has forwarded an address with a port behind it, which no proxy does that writes it itself.
+
+    The server of HTTP takes such a port off, and gives 0 for an address that came without.
+    """
+    forwarded = "x-forwarded-for" in request.headers
+    return forwarded and request.client is not None and request.client.port != 0
+
+
 def token_of(request: HTTPConnection) -> str | None:
     """Return the join token of a request, if it has one."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")

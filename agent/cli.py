@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--ttl", type=int, metavar="SECONDS", help="how long it is valid (default: server.token_ttl)")
     join.add_argument("--grants", default=",".join(token.GRANTS), help="comma-separated (default: %(default)s)")
     join.add_argument("--label", default="", help="who it is for; calls are capped by label")
+    join.add_argument("--server", metavar="NAME", help="server that it is for, by its server.name (default: that one)")
     join.add_argument("--url", help="print a link to the page at this address instead of the bare token")
     join.set_defaults(run=_token)
 
@@ -211,7 +212,8 @@ def _token(options: argparse.Namespace) -> int:
     ttl_s = longest if options.ttl is None else options.ttl
     if ttl_s > longest:
         raise config.ConfigError(f"--ttl is {ttl_s}, and server.token_ttl lets in tokens of {longest} s at most")
-    made = token.mint(key, ttl_s=ttl_s, grants=options.grants.split(","), label=options.label)
+    aud = server.name if options.server is None else options.server
+    made = token.mint(key, ttl_s=ttl_s, grants=options.grants.split(","), label=options.label, aud=aud)
     print(made if options.url is None else token.link(options.url, made))
     return 0
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import statistics
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+import structlog
 
 from agent import token
 from agent.clock import Clock
@@ -23,11 +25,14 @@ from agent.refusal import Refused, Visitor
 from agent.server_options import ServerConfig
 from perception.timebase import Nanos, as_seconds
 
+log = structlog.get_logger(__name__)
+
+_SET_BACK_S: Final = 5.0
 _SAMPLES: Final = 20
 _RETRY_S: Final = 5
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _MOST_ADDRESSES: Final = 4096
-"""Addresses that are remembered; the one that has been quiet for longest gives way."""
+"""Addresses that are remembered."""
 
 
 class Admission:
@@ -49,7 +54,9 @@ class Admission:
         self.load = Load(server.most_lag)
         self._key = key_of(server)
         self._longest_s = int(as_seconds(server.token_ttl))
+        self._name = server.name
         self._now_s = time_of_day
+        self._latest_s = 0.0
         self._spent = token.Spent()
         self._turnstile = Turnstile(server.offers_per_minute, clock) if self.guarded else None
 
@@ -92,7 +99,7 @@ class Admission:
             yield Visitor()
             return
         try:
-            self._spent.take(claims, self._now_s())
+            self._spent.take(claims, self._time())
         except token.TokenError as error:
             raise Refused(401, str(error)) from None
         try:
@@ -107,9 +114,20 @@ class Admission:
         if not text:
             raise Refused(401, "a join token is needed; ask whoever runs this server for a link")
         try:
-            return token.read(self._key, text, longest_s=self._longest_s, at_s=self._now_s())
+            return token.read(self._key, text, longest_s=self._longest_s, at_s=self._time(), name=self._name)
         except token.TokenError as error:
             raise Refused(401, str(error)) from None
+
+    def _time(self) -> float:
+        """Return the time of day; a clock that was set back is told, for what had run out may be valid again."""
+        now = self._now_s()
+        if now < self._latest_s - _SET_BACK_S:
+            back = round(self._latest_s - now)
+            fix = "unspent join tokens that had run out are valid again; let the clock be slewed (chrony, ntpd)"
+            log.warning("clock_set_back", by_s=back, fix=fix)
+            self._latest_s = now
+        self._latest_s = max(self._latest_s, now)
+        return now
 
 
 class Load:
@@ -150,6 +168,9 @@ class Load:
 class Turnstile:
     """Counts the offers of each address in a token bucket.
 
+    Of too many addresses those are forgotten that lose least by it: who has used up their offers gains nothing by
+    having others pass.
+
     Args:
         per_minute: offers in the long run, and at once.
         clock: real time.
@@ -158,7 +179,7 @@ class Turnstile:
     def __init__(self, per_minute: int, clock: Clock) -> None:
         self._most = per_minute
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, Nanos]] = OrderedDict()
+        self._left: dict[str, tuple[float, Nanos]] = {}
 
     def step(self, address: str) -> None:
         """Count one offer.
@@ -172,9 +193,19 @@ class Turnstile:
         enough = left >= 1
         self._left[address] = (left - enough, now)
         if len(self._left) > _MOST_ADDRESSES:
-            self._left.popitem(last=False)
+            self._forget(now)
         if not enough:
             raise Refused(429, "too many offers from your address", 1 + int((1 - left) * 60 / self._most))
+
+    def _forget(self, now: Nanos) -> None:
+        """Forget a quarter of the addresses: those that have most offers left by now."""
+
+        def left(address: str) -> float:
+            found, at = self._left[address]
+            return min(self._most, found + as_seconds(now - at) * self._most / 60)
+
+        for address in sorted(self._left, key=left, reverse=True)[: _MOST_ADDRESSES // 4]:
+            del self._left[address]
 
 
 def key_of(server: ServerConfig) -> bytes | None:
@@ -234,9 +265,19 @@ def operates(address: str, server: ServerConfig) -> bool:
         address: where whoever asks comes from, as a trusted proxy has forwarded it.
         server: whose operators they may be.
     """
-    if is_fronted(server) and among(address, _LOOPBACK):
+    if not is_bare(address) or (is_fronted(server) and among(address, _LOOPBACK)):
         return False
     return among(address, server.operators)
+
+
+def is_bare(address: str) -> bool:
+    """Return whether an address is written as sockets write them: only a link-local one of IPv6 has a zone."""
+    plain, zone, _ = address.partition("%")
+    try:
+        found = ipaddress.ip_address(plain)
+    except ValueError:
+        return False
+    return not zone or (isinstance(found, ipaddress.IPv6Address) and found.is_link_local)
 
 
 def is_loopback(host: str) -> bool:

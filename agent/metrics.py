@@ -36,6 +36,10 @@ class Metrics:
         refused: offers that were refused, by reason.
         relay: whether a TURN server gives relays.
         lag: how late the event loop was.
+        connections: TCP connections now.
+        ended: connections that were ended, by reason.
+        descriptors: open now.
+        most_descriptors: that this process may have open.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
@@ -47,6 +51,12 @@ class Metrics:
         self.refused = Counter("rapport_refused", "Refused offers by reason", ["reason"], registry=self._registry)
         self.draining = Gauge("rapport_draining", "Whether no new calls are taken", registry=self._registry)
         self.relay = Gauge("rapport_relay", "Whether a TURN server gives relays", registry=self._registry)
+        self.connections = Gauge("rapport_connections", "TCP connections now", registry=self._registry)
+        self.ended = Counter(
+            "rapport_connections_ended", "TCP connections ended by the server, by why", ["why"], registry=self._registry
+        )
+        self.descriptors = Gauge("rapport_descriptors", "Descriptors open now", registry=self._registry)
+        self.most_descriptors = Gauge("rapport_descriptors_most", "Descriptors allowed", registry=self._registry)
         self.lag = Histogram(
             "rapport_loop_lag_seconds", "Lateness of the event loop", registry=self._registry, buckets=_LAG_BUCKETS
         )

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from agent.asking import address_of, token_of
-from agent.doors import Admission, is_loopback
+from agent.descriptors import Descriptors
+from agent.doors import Admission
 from agent.drain import Drain
 from agent.metrics import Metrics
 from agent.refusal import Refused, Visitor
@@ -29,13 +30,17 @@ class Reception:
         admission: reads and spends tokens, and counts who asks.
         drain: whether new calls are taken.
         metrics: counts who came in and who did not.
+        descriptors: whether there are enough for one more call.
     """
 
-    def __init__(self, server: ServerConfig, admission: Admission, drain: Drain, metrics: Metrics) -> None:
+    def __init__(
+        self, server: ServerConfig, admission: Admission, drain: Drain, metrics: Metrics, descriptors: Descriptors
+    ) -> None:
         self._server = server
         self._admission = admission
         self._drain = drain
         self._metrics = metrics
+        self._descriptors = descriptors
 
     def check_origin(self, asked: HTTPConnection) -> None:
         """Let only the own page call, and those that the configuration names; programs send no Origin.
@@ -46,12 +51,8 @@ class Reception:
         origin = asked.headers.get("origin")
         if origin is None or origin in self._server.allowed_origins:
             return
-        host = asked.headers.get("host", "")
-        if urlsplit(origin).netloc != host:
+        if _netloc(origin) != asked.headers.get("host", ""):  # which is one of the server's own, see agent.hosts
             raise Refused(403, f"pages of {origin[:128]} may not call; see server.allowed_origins")
-        # A name that was made to point here (DNS rebinding) is its own origin and yet a stranger's page.
-        if is_loopback(self._server.host) and not is_loopback(urlsplit(f"//{host}").hostname or ""):
-            raise Refused(403, f"this server is reached as localhost, not as {host[:128]}; see server.allowed_origins")
 
     def check_consent(self, what: str) -> None:
         """Let nobody in who could not be asked for consent where it has to be asked.
@@ -101,6 +102,7 @@ class Reception:
             Refused: the server stops, the machine is too busy, or the token is not good.
         """
         self.open()
+        self._descriptors.check()
         with self._admission.enter(token_of(asked) or token, address_of(asked)) as visitor:
             yield visitor
 
@@ -118,3 +120,10 @@ class Reception:
             self._metrics.refused.labels(error.kind).inc()
             raise
         self._metrics.offers.labels(str(made)).inc()
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

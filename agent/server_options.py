@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from typing import Final
 
+from agent.token import NAME
 from perception.timebase import SECOND, Nanos
+
+_AT_LEAST_ONE: Final = (
+    *("max_calls", "calls_per_label", "calls_per_address", "offers_per_minute"),
+    *("most_connections", "connections_per_address"),
+)
+_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +29,10 @@ class ServerConfig:
             application has asked already.
         ice_servers: STUN or TURN URLs; none by default, so that no socket opens by itself.
         allowed_origins: further origins whose pages may call.
+        allowed_hosts: further names under which this server is reached, without a port. Where it listens on loopback,
+            localhost and the hosts of ``allowed_origins`` are allowed as well and any other is refused; elsewhere any
+            name is taken as long as this is empty.
+        name: of this server, which join tokens have to be for (``aud``); empty where no other server has the same key.
         key_file: file with the key that join tokens are signed with; needed on any address but loopback.
         token_ttl: how long a join token is valid, and the longest that is taken.
         public: whether callers come from the internet, and nothing is sent to private addresses that they name:
@@ -27,6 +40,9 @@ class ServerConfig:
         calls_per_label: calls at once with tokens of the same label.
         calls_per_address: calls at once from the same address, where tokens are needed.
         offers_per_minute: offers from the same address, where tokens are needed.
+        most_connections: TCP connections open at once; beyond, the one that has been waited for longest is ended.
+        connections_per_address: the same for those from one address that is no trusted proxy.
+        head_within: time for the head of a request to come.
         most_lag: median lateness of the event loop over a second from which on no new call is taken.
         degraded_after: time without a sign of life after which a caller's link counts as degraded.
         lost_after: the same after which it counts as lost; from then on the line goes to whoever asks for the last one.
@@ -47,12 +63,17 @@ class ServerConfig:
     consent: str = "required"
     ice_servers: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    name: str = ""
     key_file: str = ""
     token_ttl: Nanos = 300 * SECOND
     public: str = "auto"
     calls_per_label: int = 4
     calls_per_address: int = 4
     offers_per_minute: int = 60
+    most_connections: int = 1024
+    connections_per_address: int = 64
+    head_within: Nanos = 10 * SECOND
     most_lag: Nanos = SECOND // 10
     degraded_after: Nanos = 2 * SECOND
     lost_after: Nanos = 10 * SECOND
@@ -70,13 +91,23 @@ class ServerConfig:
             raise ValueError(f"server.consent is {self.consent!r}, expected 'required' or 'given'")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"server.port is {self.port}, expected 0 to 65535")
-        for key in ("max_calls", "calls_per_label", "calls_per_address", "offers_per_minute"):
+        for key in _AT_LEAST_ONE:
             if getattr(self, key) < 1:
                 raise ValueError(f"server.{key} is {getattr(self, key)}, expected 1 or more")
         if self.public not in ("auto", "yes", "no"):
             raise ValueError(f"server.public is {self.public!r}, expected 'auto', 'yes' or 'no'")
         if self.token_ttl < SECOND:
             raise ValueError(f"server.token_ttl is {self.token_ttl / SECOND:g}, expected 1 or more seconds")
+        if self.head_within <= 0:
+            raise ValueError(f"server.head_within is {self.head_within / SECOND:g}, expected more than 0")
+        if self.name and not NAME.fullmatch(self.name):
+            raise ValueError(f"server.name is {self.name!r}, expected 1 to 64 of letters, digits and ._-")
+        for host in self.allowed_hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"server.allowed_hosts has {host!r}, expected a name alone, such as agent.example, without scheme, "
+                    "port or wildcard"
+                )
         if self.most_lag <= 0:
             raise ValueError(f"server.most_lag is {self.most_lag / SECOND:g}, expected more than 0")
         if not SECOND <= self.degraded_after < self.lost_after < self.dead_after:
@@ -91,8 +122,11 @@ class ServerConfig:
             raise ValueError(f"server.drain is {self.drain / SECOND:g}, expected 0 or more seconds")
         if self.turn_ttl < 60 * SECOND:
             raise ValueError(f"server.turn_ttl is {self.turn_ttl / SECOND:g}, expected 60 or more seconds")
-        for network in self.operators:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError:
-                raise ValueError(f"server.operators has {network!r}, expected a network as 10.0.0.0/8") from None
+        for key, networks in (("operators", self.operators), ("trusted_proxies", self.trusted_proxies)):
+            for network in networks:
+                if key == "trusted_proxies" and network == "*":
+                    continue
+                try:
+                    ipaddress.ip_network(network)
+                except ValueError:
+                    raise ValueError(f"server.{key} has {network!r}, expected a network as 10.0.0.0/8") from None

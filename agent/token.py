@@ -10,6 +10,7 @@ base64url without padding. The claims are
 ``grants``  what the call may do: ``audio`` and ``video`` (send them), ``data`` (type words),
             ``observe`` (see what the agent perceives and decides)
 ``label``   who it was made for, as the operator calls them; calls are capped by it
+``aud``     the server that it is for, by ``server.name``; left out where the server has no name
 ==========  =========================================================================================
 
 This is not JWT: one algorithm, no header to choose another, and nothing to get wrong. See RFC 8725 for what is avoided.
@@ -23,6 +24,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable
@@ -42,6 +44,9 @@ GRANTS: Final = ("audio", "video", "data", "observe")
 EVERYTHING: Final = frozenset(GRANTS)
 LONGEST: Final = 2048
 """Characters of a token, more than any that is made here."""
+
+NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Of a server."""
 
 _VERSION: Final = "r1"
 _LABEL: Final = 64
@@ -63,6 +68,7 @@ class Claims:
         exp: not valid from here on.
         grants: what the call may do.
         label: who it was made for.
+        aud: the server that it is for; empty for one without a name.
     """
 
     jti: str
@@ -70,6 +76,7 @@ class Claims:
     exp: int
     grants: frozenset[str] = EVERYTHING
     label: str = ""
+    aud: str = ""
 
 
 def now_s() -> float:
@@ -118,7 +125,15 @@ def read_key(path: Path) -> bytes:
     return key
 
 
-def mint(key: bytes, *, ttl_s: int, grants: Iterable[str] = GRANTS, label: str = "", at_s: float | None = None) -> str:
+def mint(
+    key: bytes,
+    *,
+    ttl_s: int,
+    grants: Iterable[str] = GRANTS,
+    label: str = "",
+    aud: str = "",
+    at_s: float | None = None,
+) -> str:
     """Make a token.
 
     Args:
@@ -126,18 +141,22 @@ def mint(key: bytes, *, ttl_s: int, grants: Iterable[str] = GRANTS, label: str =
         ttl_s: how long it is valid, seconds.
         grants: what the call may do.
         label: who it is for.
+        aud: ``server.name`` of the server that it is for; empty where that has none.
         at_s: from when on it is valid; now by default.
 
     Raises:
-        TokenError: a grant is not known, there is none, or the label or the time is out of range.
+        TokenError: a grant is not known, there is none, or the label, the server or the time is out of range.
     """
     begins = int(now_s() if at_s is None else at_s)
     wanted = frozenset(grants)
-    _check(wanted, label)
+    _check(wanted, label, aud)
     if ttl_s < 1:
         raise TokenError(f"a token is valid for 1 s at least, not {ttl_s}")
     ordered = [grant for grant in GRANTS if grant in wanted]
-    claims = {"nbf": begins, "exp": begins + ttl_s, "jti": secrets.token_urlsafe(16), "grants": ordered, "label": label}
+    claims: dict[str, Any] = {"nbf": begins, "exp": begins + ttl_s, "jti": secrets.token_urlsafe(16)}
+    claims |= {"grants": ordered, "label": label}
+    if aud:
+        claims["aud"] = aud
     signed = f"{_VERSION}.{_encode(json.dumps(claims, separators=(',', ':')).encode())}"
     return f"{signed}.{_encode(_sign(key, signed))}"
 
@@ -163,7 +182,7 @@ def link(page: str, text: str) -> str:
     return urlunsplit(parts._replace(path=parts.path or "/", fragment=f"token={text}"))
 
 
-def read(key: bytes, text: str, *, longest_s: int, at_s: float) -> Claims:
+def read(key: bytes, text: str, *, longest_s: int, at_s: float, name: str = "") -> Claims:
     """Return what a token says, if it is genuine and valid now.
 
     Args:
@@ -171,6 +190,7 @@ def read(key: bytes, text: str, *, longest_s: int, at_s: float) -> Claims:
         text: the token.
         longest_s: a token that is valid for longer than this is not taken.
         at_s: seconds since 1970.
+        name: of the server that reads it; only a token that is for it is taken.
 
     Raises:
         TokenError: it is not so. Nothing else is raised, whatever the text.
@@ -182,6 +202,8 @@ def read(key: bytes, text: str, *, longest_s: int, at_s: float) -> Claims:
     if not hmac.compare_digest(_sign(key, signed), signature):
         raise TokenError("the join token was not made with the key of this server")
     claims = _claims(_decode(parts[1]))
+    if claims.aud != name:
+        raise TokenError(_elsewhere(claims.aud, name))
     if at_s >= claims.exp:
         raise TokenError("the join token has run out; ask for a new one")
     if at_s < claims.nbf - _EARLY_S:
@@ -189,6 +211,16 @@ def read(key: bytes, text: str, *, longest_s: int, at_s: float) -> Claims:
     if claims.exp - claims.nbf > longest_s:
         raise TokenError(f"the join token is valid for longer than {longest_s} s; see server.token_ttl")
     return claims
+
+
+def _elsewhere(aud: str, name: str) -> str:
+    """Say why a token for ``aud`` is not taken by the server ``name``; either may be empty."""
+    made = "make it with the configuration of this server, or `agent token --server NAME`"
+    if not aud:
+        return f"the join token does not say which server it is for, and this one is {name!r}; {made}"
+    if not name:
+        return f"the join token is for the server {aud!r}, and this one has no name; see server.name"
+    return f"the join token is for the server {aud!r}, and this one is {name!r}; {made}"
 
 
 class Spent:
@@ -221,27 +253,30 @@ class Spent:
         self._until.pop(claims.jti, None)
 
 
-def _check(grants: frozenset[str], label: str) -> None:
+def _check(grants: frozenset[str], label: str, aud: str) -> None:
     unknown = sorted(grants - EVERYTHING)
     if unknown or not grants:
         what = f"unknown grant {unknown[0]!r}" if unknown else "no grant"
         raise TokenError(f"{what}; a token grants some of {', '.join(GRANTS)}")
     if len(label) > _LABEL or not label.isprintable():
         raise TokenError(f"a label is printable and has at most {_LABEL} characters")
+    if aud and not NAME.fullmatch(aud):
+        raise TokenError(f"{aud[:64]!r} is no name of a server; it has 1 to 64 of letters, digits and ._-")
 
 
 def _claims(raw: bytes) -> Claims:
     """Read claims whose signature is genuine; they may still come from another version of this program."""
     try:
         found: Any = json.loads(raw)
-        claims = Claims(found["jti"], found["nbf"], found["exp"], frozenset(found["grants"]), found["label"])
+        granted, aud = frozenset(found["grants"]), found.get("aud", "")
+        claims = Claims(found["jti"], found["nbf"], found["exp"], granted, found["label"], aud)
         whole = all(type(n) is int and 0 <= n < 1 << 40 for n in (claims.nbf, claims.exp))
-        words = all(isinstance(word, str) for word in (claims.jti, claims.label, *claims.grants))
+        words = all(isinstance(word, str) for word in (claims.jti, claims.label, claims.aud, *claims.grants))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise TokenError("the join token does not say what a token has to") from None
     if not whole or not words or not 16 <= len(claims.jti) <= 64:
         raise TokenError("the join token does not say what a token has to")
-    _check(claims.grants, claims.label)
+    _check(claims.grants, claims.label, claims.aud)
     return claims
 
 

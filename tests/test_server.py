@@ -23,6 +23,7 @@ import uvicorn
 import server
 from agent import serving, token
 from agent.config import Config, ConfigError
+from agent.connections import Connections
 from agent.journal import Event, Metric, Note
 from agent.privacy.options import DeploymentOptions
 from agent.server_options import ServerConfig
@@ -49,10 +50,11 @@ class _Server(uvicorn.Server):
 
 
 class House:
-    def __init__(self, http: httpx.AsyncClient, runtime: Recorder) -> None:
+    def __init__(self, http: httpx.AsyncClient, runtime: Recorder, connections: Connections) -> None:
         self.http = http
         self.runtime = runtime
         self.clients: list[Client] = []
+        self.connections = connections
 
     async def call(self, url: str = "/api/offer", client: Client | None = None, **more: Any) -> Client:
         client = client or Client()
@@ -76,13 +78,15 @@ async def house(
     settings = ServerConfig(**(given | options))
     runtime = Recorder(script)
     application = server.app(runtime, Config(server=settings, deployment=DeploymentOptions(context="kiosk")))
-    running = _Server(uvicorn.Config(application, host="127.0.0.1", port=port, log_config=None, **serving.WEBSOCKETS))
+    wanted = serving.settings(application, settings, application.state.connections)
+    wanted.host = "127.0.0.1"  # whatever it would listen on
+    running = _Server(wanted)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(running.serve())
         while not running.started:
             await asyncio.sleep(0.01)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-            found = House(http, runtime)
+            found = House(http, runtime, application.state.connections)
             try:
                 yield found
             finally:
@@ -458,11 +462,12 @@ def test_offers_are_counted_and_strangers_see_no_numbers(key: Path) -> None:
 )
 def test_behind_a_proxy_that_forwards_no_address_a_stranger_is_no_operator(key: Path, headers: dict[str, str]) -> None:
     async def main() -> None:
-        async with house(public="yes", key_file=str(key)) as h:
+        given: dict[str, Any] = {"public": "yes", "key_file": str(key), "allowed_hosts": ("agent.example",)}
+        async with house(**given) as h:
             assert (await h.http.get("/metrics", headers=headers)).status_code == 403
             assert (await h.http.post("/drain", headers=headers)).status_code == 403
             assert (await h.http.get("/readyz", headers=headers)).json() == {"ready": True}
-        async with house(public="yes", key_file=str(key), operators=("10.9.0.0/16",)) as h:
+        async with house(operators=("10.9.0.0/16",), **given) as h:
             assert (await h.http.get("/metrics", headers=headers)).status_code == 403
             forwarded = {"X-Forwarded-For": "10.9.0.1"}
             assert (await h.http.get("/metrics", headers=forwarded)).status_code == 200
