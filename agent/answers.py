@@ -18,7 +18,7 @@ _HEADERS: Final = {
     "img-src 'self' data:; media-src 'self' blob: mediastream:; connect-src 'self'; manifest-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "camera=(self), microphone=(self), autoplay=(self), speaker-selection=(self), "
-    "geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), midi=()",
+    "geolocation=(), display-capture=(), payment=(), usb=(), serial=(), midi=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -91,11 +91,11 @@ class Lines:
         if visitor.label is not None:
             same = [call for call, guest in self.calls.items() if guest.visitor.label == visitor.label]
             entering = sum(v.label == visitor.label for v in self.entering)
-            self._cap(same, entering, self._per_label, "tokens of this label have")
+            self._cap(same, entering, self._per_label, "Tokens of this label have")
         if visitor.address:
             same = [call for call, guest in self.calls.items() if guest.visitor.address == visitor.address]
             entering = sum(v.address == visitor.address for v in self.entering)
-            self._cap(same, entering, self._per_address, "your address has")
+            self._cap(same, entering, self._per_address, "Your address has")
         leaving = sum(call.came and call.over for call in self.calls)
         if self._free + leaving - self._waiting <= 0:
             self._take_from(self.calls)
@@ -121,7 +121,7 @@ class Lines:
 
     def _cap(self, calls: list[RemoteCall], entering: int, most: int, whose: str) -> None:
         if entering + sum(not call.over for call in calls) >= most and not self._take_from(calls):
-            raise Refused(429, f"{whose} {most} calls already", _RETRY_S)
+            raise Refused(429, f"{whose} {most} {'call' if most == 1 else 'calls'} already.", _RETRY_S)
 
     def _take_from(self, calls: Iterable[RemoteCall]) -> bool:
         """End one of ``calls`` that gives way, the one that has been gone for longest; return whether there is one."""
