@@ -18,8 +18,18 @@ const call = document.querySelector("rapport-call");
 const button = document.getElementById("theme");
 const place = document.getElementById("place");
 
-// A join token stands in the fragment of the link (#token=...), which no browser sends and no server logs.
-call.token = new URLSearchParams(location.hash.slice(1)).get("token");
+// A join token stands in the fragment of the link (#token=...), which no browser sends and no server logs. It leaves the
+// address bar at once, where a picture of a screen would show it; until the call has begun a reload still finds it.
+function takeToken() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (found) history.replaceState({ token: found }, "", location.pathname + location.search);
+  call.token = history.state?.token;
+}
+takeToken();
+addEventListener("hashchange", takeToken);
+call.addEventListener("state", ({ detail: { state } }) => {
+  if (state === "ready" && history.state?.token) history.replaceState(null, "");
+});
 
 Object.defineProperty(window, "rapport", { get: () => call.record });
 addEventListener("error", (event) => call.record.errors.push(String(event.message)));

@@ -143,7 +143,9 @@ def test_typing_only_looks_like_no_fault(visit: Open) -> None:
     ("detail", "words"),
     [
         ("Somebody is in a call with it.", "Somebody is in a call with it. Trying again in 60 s."),
-        ("your address has 4 calls already", "Your address has 4 calls already. Trying again in 60 s."),
+        ("Your address has 1 call already.", "Your address has 1 call already. Trying again in 60 s."),
+        ("All 4 lines are busy.", "All 4 lines are busy. Trying again in 60 s."),
+        ("the machine is too busy", "The machine is too busy. Trying again in 60 s."),
     ],
 )
 def test_a_busy_line_is_said_in_sentences(visit: Open, detail: str, words: str) -> None:

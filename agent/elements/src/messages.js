@@ -101,7 +101,7 @@ export const COVERS = {
   }),
   refused: ({ title, detail }) => ({
     title: "The call was refused",
-    text: `${detail || title || "The server gave no reason."} Reloading the page gets its newest version, which often helps.`,
+    text: `${sentence(detail || title) || "The server gave no reason."} Reloading the page gets its newest version, which often helps.`,
     actions: [["retry", "Try again"], ["leave", "Back"]],
     tone: "bad",
   }),
