@@ -149,7 +149,7 @@ class Ledger:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         from filelock import FileLock, Timeout
 
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what people said, and how they looked
         self._lock = FileLock(folder / ".lock")
         try:
             self._lock.acquire(timeout=0)
@@ -216,13 +216,16 @@ class Ledger:
             if whole < len(data):
                 with path.open("r+b") as file:
                     file.truncate(whole)
-        out = path.open("ab")
+        out = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _OWNER), "ab")
         _sync(path.parent)
         return out
 
 
+_OWNER = 0o600
+
+
 @contextmanager
-def replacing(path: Path, errors: str = "strict", mode: int = 0o666) -> Iterator[TextIO]:
+def replacing(path: Path, errors: str = "strict", mode: int = _OWNER) -> Iterator[TextIO]:
     """Write a file beside ``path`` that takes its place when it is whole, and not if writing it fails.
 
     Args:

@@ -82,7 +82,7 @@ def measure(name: str, given: Given) -> Part:
 
 def _write(folder: Path, told: dict[str, Any], parts: Sequence[Part]) -> None:
     """Write ``report.json``, and the items of each part as JSON lines."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     for part in parts:
         lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in part.items)

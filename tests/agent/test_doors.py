@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent import token
 from agent.clock import VirtualClock
@@ -181,6 +182,57 @@ def test_addresses_are_not_remembered_without_end() -> None:
     assert len(turnstile._left) <= 4096
 
 
+def test_who_has_used_up_their_offers_is_not_forgotten_for_others_who_pass() -> None:
+    turnstile = Turnstile(60, VirtualClock())
+    for _ in range(60):
+        turnstile.step("10.9.9.9")
+    for k in range(4097 * 3):
+        turnstile.step(f"10.{k >> 16}.{k >> 8 & 255}.{k & 255}")
+    with pytest.raises(Refused, match="too many offers"):
+        turnstile.step("10.9.9.9")
+    assert len(turnstile._left) <= 4096
+
+
+def test_a_token_is_good_at_the_server_that_it_is_for(key: Path) -> None:
+    """Two servers have the same key; each remembers only what was spent with itself."""
+    one, other, nameless = (admission(key, name=name) for name in ("berlin-1", "berlin-2", ""))
+    text = ticket(key, aud="berlin-1")
+    for door in (other, nameless):
+        with pytest.raises(Refused, match="is for the server 'berlin-1'") as caught, door.enter(text, "10.0.0.7"):
+            pytest.fail("came in elsewhere")
+        assert caught.value.status == 401
+        with pytest.raises(Refused):
+            door.check(text)
+    with one.enter(text, "10.0.0.7"):
+        pass
+    with pytest.raises(Refused, match="used before"), one.enter(text, "10.0.0.7"):
+        pytest.fail("twice")
+    with pytest.raises(Refused, match=r"does not say which server.*this one is 'berlin-1'.*agent token --server"):
+        one.check(ticket(key))
+    with nameless.enter(ticket(key), "10.0.0.7"):
+        pass
+
+
+def test_a_clock_that_is_set_back_is_told_once(key: Path) -> None:
+    at = [NOW]
+    door = Admission(ServerConfig(key_file=str(key)), Time(), lambda: at[0])
+    spent, unspent = ticket(key), ticket(key)
+    with door.enter(spent, "10.0.0.7"):
+        pass
+    at[0] = NOW + 100
+    with pytest.raises(Refused, match="run out"):
+        door.check(unspent)
+    with capture_logs() as logs:
+        at[0] = NOW + 30
+        door.check(unspent)
+        with pytest.raises(Refused, match="used before"), door.enter(spent, "10.0.0.7"):
+            pytest.fail("twice")
+        at[0] = NOW + 29
+        door.check(unspent)
+    assert [(line["event"], line["by_s"]) for line in logs] == [("clock_set_back", 70)]
+    assert "slewed" in logs[0]["fix"]
+
+
 def test_a_machine_that_is_late_takes_no_new_call() -> None:
     load = Load(SECOND // 10)
     for _ in range(20):
@@ -228,6 +280,12 @@ def test_who_is_an_operator() -> None:
         ({"calls_per_address": 0}, r"server\.calls_per_address"),
         ({"offers_per_minute": 0}, r"server\.offers_per_minute"),
         ({"operators": ("everybody",)}, r"server\.operators has 'everybody'"),
+        ({"trusted_proxies": ("10.0.0.1", "proxy.local")}, r"server\.trusted_proxies has 'proxy\.local'"),
+        ({"most_connections": 0}, r"server\.most_connections"),
+        ({"connections_per_address": 0}, r"server\.connections_per_address"),
+        ({"head_within": 0}, r"server\.head_within"),
+        ({"name": "a b"}, r"server\.name is 'a b', expected 1 to 64 of letters, digits and \._-"),
+        ({"name": "x" * 65}, r"server\.name"),
     ],
 )
 def test_settings_out_of_range_are_named(options: dict[str, Any], reason: str) -> None:

@@ -37,6 +37,20 @@ def test_a_token_says_what_it_was_made_for() -> None:
     assert read(mint()).jti != read(mint()).jti
 
 
+def test_a_token_says_which_server_it_is_for_where_that_has_a_name() -> None:
+    text = mint(aud="berlin-1")
+    assert token.read(KEY, text, longest_s=300, at_s=NOW, name="berlin-1").aud == "berlin-1"
+    with pytest.raises(TokenError, match="is for the server 'berlin-1', and this one is 'berlin-2'"):
+        token.read(KEY, text, longest_s=300, at_s=NOW, name="berlin-2")
+    with pytest.raises(TokenError, match=r"this one has no name; see server\.name"):
+        read(text)
+    with pytest.raises(TokenError, match="does not say which server it is for, and this one is 'berlin-1'"):
+        token.read(KEY, mint(), longest_s=300, at_s=NOW, name="berlin-1")
+    assert "aud" not in json.loads(base64.urlsafe_b64decode(mint().split(".")[1] + "=="))
+    with pytest.raises(TokenError, match=r"'no name' is no name of a server"):
+        mint(aud="no name")
+
+
 @pytest.mark.parametrize(
     ("page", "found"),
     [
@@ -109,6 +123,9 @@ def test_no_character_of_a_token_can_be_changed(place: int) -> None:
         {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": [[]], "label": ""},
         {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": ["audio"], "label": 5},
         {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": ["audio"], "label": "x" * 65},
+        {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": ["audio"], "label": "", "aud": 5},
+        {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": ["audio"], "label": "", "aud": "a b"},
+        {"jti": "x" * 20, "nbf": int(NOW), "exp": int(NOW) + 9, "grants": ["audio"], "label": "", "aud": ["a"]},
         [],
         "text",
     ],
@@ -213,5 +230,12 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     for wrong in (["--ttl", "121"], ["--grants", "root"], ["--label", "x" * 65]):
         assert cli.main(["token", "--config", str(config), *wrong]) == cli.USAGE
         assert capsys.readouterr().out == ""
+    config.write_text(f'[server]\nkey_file = "{key}"\nname = "berlin-1"\n')
+    for more, aud in (([], "berlin-1"), (["--server", "berlin-2"], "berlin-2"), (["--server", ""], "")):
+        assert cli.main(["token", "--config", str(config), *more]) == 0
+        text = capsys.readouterr().out.strip()
+        assert token.read(token.read_key(key), text, longest_s=300, at_s=token.now_s(), name=aud).aud == aud
+    assert cli.main(["token", "--config", str(config), "--server", "a b"]) == cli.USAGE
+    assert "is no name of a server" in capsys.readouterr().err
     assert cli.main(["token"]) == cli.USAGE
     assert "server.key_file" in capsys.readouterr().err

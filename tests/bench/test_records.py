@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from agent.bench.records import RECORDS, RUN, Answer, Ledger, Record, RunError, from_json, read_records, to_json
+from agent.bench.records import (
+    RECORDS,
+    RUN,
+    Answer,
+    Ledger,
+    Record,
+    RunError,
+    from_json,
+    read_records,
+    replacing,
+    to_json,
+)
 
 IDENTITY = {"version": 1, "data_hash": "a", "selected": ["1", "2"]}
 
@@ -67,3 +79,19 @@ def test_a_broken_line_in_the_middle_is_told(tmp_path: Path) -> None:
     (tmp_path / RUN).write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match="is no run"):
         Ledger(tmp_path, IDENTITY)
+
+
+def test_a_run_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Whatever the umask: its prompts hold what people said, and its report their media."""
+    before = os.umask(0)
+    try:
+        folder = tmp_path / "run"
+        with Ledger(folder, IDENTITY) as ledger:
+            ledger.append(record("1"))
+        with replacing(folder / "report.html") as out:
+            out.write("<video>")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o077 == 0
+    for name in (RUN, RECORDS, "report.html"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
