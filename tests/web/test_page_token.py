@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.conftest import Open, until
+from tests.web.browser import until
+from tests.web.conftest import Open
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
