@@ -45,8 +45,9 @@ def held(data: bytes, orientation: int, order: str = "<") -> bytes:
 
 
 def by_libjpeg(data: bytes) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return found
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert found is not None
+    return np.asarray(found, np.uint8)
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def test_a_broken_picture_is_shown_or_refused_and_nothing_is_written() -> None:
     whole = jpeg(scene(240, 320))
     start = whole.index(b"\xff\xda") + 20
     rng = np.random.default_rng(3)
-    said = []
+    said: list[object] = []
     with stderr() as told:
         for _ in range(60):
             broken = bytearray(whole)
