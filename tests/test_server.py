@@ -122,6 +122,7 @@ def test_the_page_and_its_headers() -> None:
             assert page.headers["x-content-type-options"] == "nosniff"
             assert "camera=(self)" in page.headers["permissions-policy"]
             assert "geolocation=()" in page.headers["permissions-policy"]
+            assert "bluetooth" not in page.headers["permissions-policy"], "Chromium warns of it"
             assert page.headers["referrer-policy"] == "no-referrer"
             script = await h.http.get("/page.js")
             assert script.headers["content-type"].startswith("text/javascript")
@@ -438,6 +439,26 @@ def test_with_a_key_every_new_call_needs_a_token_and_each_opens_one(key: Path) -
             await h.call(token=ticket())
             await h.call(f"/api/offer?token={ticket()}")
             assert (await h.http.get("/readyz")).json()["calls"] == 3
+
+    run(main)
+
+
+def test_one_token_is_not_good_at_two_servers_with_one_key(key: Path) -> None:
+    async def main() -> None:
+        given: dict[str, Any] = {"host": "0.0.0.0", "public": "no", "key_file": str(key), "max_calls": 2}
+        async with house(name="berlin-1", **given) as one, house(name="berlin-2", **given) as other:
+            join = token.mint(token.read_key(key), ttl_s=60, aud="berlin-1")
+            client = Client()
+            other.clients.append(client)
+            refused = await other.http.post("/api/offer", json=await client.offer(token=join))
+            assert refused.status_code == 401
+            assert "is for the server 'berlin-1', and this one is 'berlin-2'" in refused.json()["detail"]
+            await one.call(token=join)
+            nameless = token.mint(token.read_key(key), ttl_s=60)
+            for h in (one, other):
+                bearer = {"Authorization": f"Bearer {nameless}"}
+                assert (await h.http.post("/start", headers=bearer)).status_code == 401
+            assert (await one.http.get("/readyz")).json()["name"] == "berlin-1"
 
     run(main)
 
