@@ -31,6 +31,8 @@ WATCHED = frozenset(
         "tests.agent.test_websocket_resume",
         "tests.client.test_call",
         "tests.client.test_door",
+        "tests.test_connections",
+        "tests.test_hosts",
         "tests.test_server",
         "tests.test_transport_contract",
     }
