@@ -20,6 +20,7 @@ from policy.api_reading import Reader, closing, constraint
 from policy.choosing import evidence_of
 from policy.decision import Speak, Step
 from policy.form import SYSTEM
+from policy.given import Given, given
 from policy.guard import Guard
 from policy.prompt import AGENT, Line, Question, question_of
 from policy.reel import Part, Reel, Sampling
@@ -89,6 +90,8 @@ class ApiSession:
         self._by_id = asking.media_by_id
         self._read: tuple[Part, ...] = ()
         self._warming = self._warned = False
+        self.given: Given | None = None
+        """What the last answer was asked with."""
 
     async def prepare(self, window: ContextWindow, /) -> None:
         """Let the server read what is known so far into its caches; say nothing. One at a time, where there is news."""
@@ -154,6 +157,7 @@ class ApiSession:
         asking = self._asking
         parts = await self._policy.work(partial(self._take, window, ends=True))
         asked = closing(window, think=asking.think, enhanced=asking.enhanced, structured=asking.structured)
+        self.given = given(parts, SYSTEM, asked)
         form = constraint(asking.structured, think=asking.think, think_tokens=asking.think_tokens)
         reader = Reader(window, thinks=asking.think, url=asking.url, most=asking.tokens)
         async with aclosing(self._ask(parts, asked, asking.tokens, asking.limits, form=form)) as deltas:
@@ -168,6 +172,7 @@ class ApiSession:
         """Return what the model writes to a benchmark's question, as it is."""
         asking = self._asking
         parts = await self._policy.work(partial(self._take, window, ends=True))
+        self.given = given(parts, SYSTEM)
         most = asking.answer_think_tokens if "<think>" in question.text else asking.answer_tokens
         # Nobody sits and waits for it, and it may be the first that the server reads of a long film.
         limits = replace(asking.limits, first_token=asking.answer_s, total=asking.answer_s)

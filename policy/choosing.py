@@ -32,7 +32,7 @@ from perception.percept import (
 )
 from policy import replies
 from policy.answer import consider
-from policy.decision import Speak
+from policy.decision import GUESS, Speak
 from policy.embedding import Embed
 from policy.prompt import Question, question_of, render
 from policy.reading import Reader
@@ -252,7 +252,7 @@ class Chooser:
         elif known.sentences:
             why = "It is nearest to what was said." if known.said else "It is nearest to what was seen and heard."
         else:
-            why = "Nothing was perceived that speaks to it, so it is a guess."
+            why = f"Nothing was perceived that speaks to it, {GUESS}"
         return settle(question, scores, known, why)
 
     def _likeness(self, question: Question, known: Evidence) -> list[float]:
@@ -320,7 +320,7 @@ class Chooser:
             likely = value / (value + CHANCE) if name in FACES else value
             return likely, f"{value:.0%} of what was seen and heard speaks for {name.replace('_', ' ')}."
         if not known.sentences:
-            return 0.5, "Nothing was perceived that speaks to it, so it is a guess."
+            return 0.5, f"Nothing was perceived that speaks to it, {GUESS}"
         vectors = self._embed([asked, *known.sentences])
         near = float((vectors[1:] @ vectors[0]).max())
         return 0.5 + near - _RELATED, "That is how near it comes to what was said, seen and heard."
@@ -368,7 +368,7 @@ def _count(question: Question, known: Evidence) -> Answered:
         number = sum(known.counts[name] for name in named) if known.measured.keys() & {*named} else None
         why = f"It was seen {number} times."
     if number is None:
-        return Answered(answer="0", confidence=0.05, reason="Nobody was seen, so it is a guess.")
+        return Answered(answer="0", confidence=0.05, reason=f"Nobody was seen, {GUESS}")
     return Answered(answer=str(min(10, number)), confidence=0.6, reason=why, evidence=known.percepts)
 
 

@@ -31,6 +31,10 @@ TONES: Final = ("neutral", "soft", "warm", "lively", "calm")
 GESTURES: Final = ("none", "nod", "tilt", "lean_in", "look_away", "blink")
 
 
+GUESS: Final = "so it is a guess."
+"""How the reason of an answer ends for which nothing was perceived that speaks to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Because:
     """Why: the part that all decisions share.

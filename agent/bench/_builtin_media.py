@@ -44,12 +44,14 @@ class View:
         from_s: second of the clip at which it begins.
         to_s: second at which it ends; the same for a still.
         box: left, top, width and height of what is cut out, in pixels of the clip; ``None`` for all of it.
+        face: whether there is a face in it.
     """
 
     clip: str
     from_s: float
     to_s: float
     box: tuple[int, int, int, int] | None = None
+    face: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,11 @@ class Medium:
     def path(self) -> str:
         """Where it lies, relative to the folder of the set."""
         return f"data/videos/{self.name}.mp4" if self.shots else f"data/audios/{self.name}.wav"
+
+    @property
+    def faces(self) -> bool:
+        """Whether a face is to be seen."""
+        return any(view.face for shot in self.shots for view in shot.views)
 
     @property
     def words(self) -> str:

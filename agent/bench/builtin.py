@@ -56,7 +56,7 @@ PATTERNS: Final[Mapping[str, str]] = {
 }
 LETTERS: Final = "ABCDE"
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when the same recipe makes other media."""
 _STAMP = ".builtin"
 _SEED = 7
@@ -163,7 +163,8 @@ def build(folder: Path, progress: Progress | None = None, wanted: Recipes | None
 
 
 def _view(value: Mapping[str, Any]) -> View:
-    return View(value["clip"], value["from"], value["to"], tuple(value["box"]) if "box" in value else None)
+    box = tuple(value["box"]) if "box" in value else None
+    return View(value["clip"], value["from"], value["to"], box, value.get("face", True))
 
 
 def _shot(value: Mapping[str, Any], views: Mapping[str, View]) -> Shot:
@@ -267,6 +268,7 @@ def _official(entry: Entry, folder: Path) -> dict[str, Any]:
     asked["answer"] = entry.answer
     if entry.medium.shots:
         asked |= {"full_frame_number": frames(folder / entry.medium.path), "fps": FPS}
+        asked["shows_face"] = entry.medium.faces
     if entry.medium.lines:
         asked["asr_en"] = entry.medium.words
     return {"video_path": entry.medium.path, "questions": asked}

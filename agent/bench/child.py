@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from agent import build, logs
+from agent import build, logs, models
+from agent.bench.canary import Ground
 from agent.bench.condition import Condition
 from agent.bench.records import Record, to_json
 from agent.bench.replaying import replay
@@ -67,6 +68,7 @@ def main() -> None:
     task = build.task(Use(job.task, job.options))
     items = {item.id: item for item in task.items(Path(job.data))}
     costs = {k: seconds(v) for k, v in loaded.replay.costs.items()}
+    ground = Ground(models.resolve)
     with build.runtime(loaded) as runtime:
         _limit_memory()
         _write(out, {"ready": True})
@@ -82,6 +84,7 @@ def main() -> None:
                     condition=Condition.from_json(job.condition),
                     costs=costs,
                     repeat=wanted["repeat"],
+                    ground=ground,
                 )
             except MemoryError:
                 record = _failed(item, wanted["repeat"], f"it needs more than {ROOM_BYTES >> 30} GiB of memory")

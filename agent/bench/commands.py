@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent import build
-from agent.bench import builtin, compare, page, plan, report, rescore, running
+from agent.bench import builtin, canary, compare, page, plan, report, rescore, running
 from agent.bench.child import Job
 from agent.bench.condition import FEEDS, Condition, ConditionError
 from agent.bench.judging import selected
@@ -25,6 +25,8 @@ from perception.timebase import SECOND, as_seconds
 from policy.tasks import VARIANTS, Item, Task, TaskError
 
 FAILED: Final = 1
+DEAF: Final = 4
+"""Too little of what the media hold has arrived, or too much was guessed."""
 BUILTIN: Final = "builtin"
 RUNS: Final = Path("bench-runs")
 SPEED: Final = 4.0
@@ -69,11 +71,25 @@ def add(commands: Any) -> None:
         "--task", action="append", default=[], metavar="TASK", help="only this task (code or type), or empathy"
     )
     parser.add_argument("--id", action="append", default=[], metavar="ID", help="only this item (or a beginning of it)")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N items")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N items, round the tasks in turn")
     parser.add_argument("--shuffle", type=int, metavar="SEED", help="in a random order")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="each item N times")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="items at once (default: one per core)")
     parser.add_argument("--patience", type=float, default=1800.0, metavar="S", help="real time for one item, seconds")
+    parser.add_argument(
+        "--least-arrived",
+        type=float,
+        default=canary.ARRIVED,
+        metavar="SHARE",
+        help="end with an error where fewer items with a voice (a face) brought words (a face percept); 0: never",
+    )
+    parser.add_argument(
+        "--most-guessed",
+        type=float,
+        default=canary.GUESSED,
+        metavar="SHARE",
+        help="end with an error where more of the answers are guesses; 1: never",
+    )
     parser.add_argument("--measured", action="store_true", help="charge work what it takes, not fixed costs")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be run")
     parser.add_argument("--no-page", action="store_true", help="write no HTML page")
@@ -115,6 +131,10 @@ def _bench(options: argparse.Namespace) -> int:
         raise RunError(f"which data set? give --data DIR or --data {BUILTIN}; agent bench --help shows examples")
     if options.repeat < 1 or options.limit < 0 or options.jobs < 0 or not options.patience > 0:
         raise RunError("--repeat is at least 1, --limit and --jobs are not negative, --patience is above 0")
+    try:
+        bounds = canary.Bounds(arrived=options.least_arrived, guessed=options.most_guessed)
+    except ValueError as error:
+        raise RunError(f"--least-arrived and --most-guessed: {error}") from error
     shipped = options.data == BUILTIN
     with Meter() as meter:
         folder = builtin.build(builtin.default_folder(), meter) if shipped else Path(options.data).resolve()
@@ -165,11 +185,11 @@ def _bench(options: argparse.Namespace) -> int:
             patience=round(options.patience * SECOND),
             told=meter.told,
         )
-    _tell(task, folder, chosen, records, identity, out, options)
+    arrived = _tell(task, folder, chosen, records, identity, out, options)["arrivals"]
     broken = running.broken(records)
     if broken:
         _say(f"{len(broken)} items failed because a process died or hung; see errors above. Their records stay.")
-    return FAILED if broken else 0
+    return FAILED if broken else DEAF if canary.alarms(arrived, bounds) else 0
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -187,8 +207,8 @@ def _tell(
     identity: dict[str, Any],
     out: Path,
     options: argparse.Namespace,
-) -> None:
-    """Write the report of a run, and print it."""
+) -> dict[str, Any]:
+    """Write the report of a run, print it, and return it."""
     mode = Condition.from_json(identity["condition"]).mode
     summary = report.summarise(task, items, records, identity, mode=mode)
     comparison = None
@@ -218,12 +238,15 @@ def _tell(
         )
         _say(f"page: {out / 'report.html'}")
     _say(f"run: {out}")
+    for alarm in summary["alarms"]:
+        _say(f"not to be trusted: {alarm}")
     if options.json:
         _json(summary)
-        return
+        return summary
     _print(report.table(summary))
     if comparison is not None:
         _print(compare.compared_table(comparison))
+    return summary
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -82,7 +82,7 @@ def write_page(
         "texts": pool.shared,
     }
     with replacing(path, errors="replace") as out:
-        title, folder = f"{summary['task']}: what came of the run", files("agent.bench") / "page"
+        title, folder = f"{summary['title']}: what came of the run", files("agent.bench") / "page"
         out.writelines(pages.page(title, folder, SCRIPTS, [pages.block("data", head), *parts], media=_SOURCES))
 
 

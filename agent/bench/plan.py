@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ class Selection:
     Attributes:
         tasks: codes of groups or task types, in any case; empty for all.
         ids: ids of items, or beginnings of them; empty for all.
-        limit: at most so many; 0 for all.
-        shuffle: seed of a random order, in which ``limit`` then takes the first; ``None`` for the data set's own.
+        limit: at most so many, taken round the task types in turn; 0 for all.
+        shuffle: seed of a random order, in which ``limit`` then takes the first of each task type; ``None`` for the
+            data set's own.
         repeat: how often each item is replayed.
     """
 
@@ -61,10 +63,19 @@ def select(task: Task, items: Sequence[Item], selection: Selection) -> list[Item
     if selection.shuffle is not None:
         random.Random(selection.shuffle).shuffle(chosen)
     if selection.limit:
-        chosen = chosen[: selection.limit]
+        chosen = _round(chosen)[: selection.limit]
     if not chosen:
         raise RunError("nothing is selected; loosen --task, --id or --limit")
     return chosen
+
+
+def _round(items: Sequence[Item]) -> list[Item]:
+    """Return ``items`` round the task types: the first of each, then the second of each, and so on."""
+    by_type: dict[str, list[Item]] = {}
+    for item in items:
+        by_type.setdefault(item.task_type, []).append(item)
+    rounds = zip_longest(*by_type.values())
+    return [item for turn in rounds for item in turn if item is not None]
 
 
 def _names(groups: Sequence[Group], items: Sequence[Item]) -> dict[str, frozenset[str]]:

@@ -43,6 +43,7 @@ class Answer:
         heard_s: seconds of sound that the policy was given.
         tokens: estimated tokens of the prompt.
         answer_s: from the question to the answer, on the clock of the call.
+        guessed: whether nothing was perceived that speaks to it, as the policy says.
         error: why there is no answer; ``""`` if there is one.
     """
 
@@ -56,6 +57,7 @@ class Answer:
     heard_s: float = 0.0
     tokens: int = 0
     answer_s: float = 0.0
+    guessed: bool = False
     error: str = ""
 
 
@@ -72,6 +74,11 @@ class Record:
         error: why the item as a whole failed; ``""`` if it did not.
         frames_seen: pictures that went into the senses.
         heard_s: seconds of sound that went into the senses.
+        voice_s: seconds of voice in that sound, by the voice detector alone; ``None`` where it was not looked for.
+        face_share: share of a few pictures with a face, by the face detector alone; ``None`` likewise.
+        transcript: words that the senses brought.
+        face_percepts: percepts of a face that is there.
+        senses_lost: senses that were given up.
         media_s: length of the medium in seconds.
         took_s: wall-clock seconds.
         stages: seconds per stage, such as ``policy``, from the call's metrics.
@@ -87,6 +94,11 @@ class Record:
     error: str = ""
     frames_seen: int = 0
     heard_s: float = 0.0
+    voice_s: float | None = None
+    face_share: float | None = None
+    transcript: str = ""
+    face_percepts: int = 0
+    senses_lost: tuple[str, ...] = ()
     media_s: float = 0.0
     took_s: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import build
 from agent.around import Around
+from agent.bench.canary import Ground, Kept, picture_gap
 from agent.bench.condition import Condition
 from agent.bench.records import Answer, Record
 from agent.bench.witness import Sight, Witness
@@ -22,7 +23,7 @@ from agent.staged import Mute
 from agent.transports import AT_END, Feed, Signal, Transport
 from perception.context import Turn
 from perception.media import AudioChunk, Media, Text, VideoFrame
-from perception.percept import BLINK, FACE, PARTIAL, Percept
+from perception.percept import BLINK, EXPRESSION, FACE, PARTIAL, SENSE_LOST, TRANSCRIPT, Percept
 from perception.timebase import Nanos, as_seconds
 from policy.tasks import Ask, Item, Task, TaskError
 
@@ -43,6 +44,7 @@ def replay(
     condition: Condition,
     costs: Mapping[str, Nanos],
     repeat: int = 0,
+    ground: Ground | None = None,
 ) -> Record:
     """Replay ``item`` and return what came of it. What is wrong with the item is its record's error.
 
@@ -54,6 +56,7 @@ def replay(
         condition: how it is shown and asked.
         costs: fixed time per label of work; unused where the condition is ``measured``.
         repeat: which repetition.
+        ground: tells what should have arrived; without it that is left open.
     """
     wall = SystemClock()
     base = Record(id=item.id, task_type=item.task_type, media=item.media, repeat=repeat)
@@ -65,7 +68,8 @@ def replay(
             duration, fps = media.info.duration or 0, media.info.fps
     except (TaskError, MediaError) as error:
         return dataclasses.replace(base, error=f"media: {error}", took_s=_s(wall.now()))
-    telling = _Telling()
+    telling = _Telling(frozenset(worker.name for worker in parts.workers))
+    kept = Kept(picture_gap(duration)) if ground is not None else None
     witness = Witness(parts.policy, condition)
     texts = [
         Text(
@@ -100,7 +104,7 @@ def replay(
     failures: list[Exception] = []
 
     async def answer(transport: Transport) -> None:
-        meter.append(_Meter(transport, telling.take))
+        meter.append(_Meter(transport, telling.take, kept))
         try:
             await Call(meter[0], ours, clock).run()
         except Exception as error:
@@ -112,12 +116,19 @@ def replay(
         failures.append(error)
     notes: tuple[str, ...] = tuple(getattr(door, "notes", ()))
     seen = meter[0] if meter else None
+    voice_s = ground.voice_s(kept.sound) if ground is not None and kept is not None else None
+    face_share = ground.face_share(kept.pictures) if ground is not None and kept is not None else None
     return dataclasses.replace(
         base,
         answers=tuple(_answers(item.asks, texts, witness.sights, telling.decided)),
         error="; ".join(_told(error) for error in failures),
         frames_seen=seen.frames if seen else 0,
         heard_s=_s(seen.heard if seen else 0),
+        voice_s=voice_s,
+        face_share=face_share,
+        transcript=telling.transcript,
+        face_percepts=telling.faces,
+        senses_lost=tuple(sorted(telling.lost)),
         media_s=_s(max(duration, seen.end if seen else 0)),
         took_s=_s(wall.now()),
         stages=telling.stages,
@@ -163,6 +174,7 @@ def _answers(
                 heard_s=sight.heard_s,
                 tokens=sight.tokens,
                 answer_s=_s(answered - sight.at),
+                guessed=sight.guessed,
                 error=error,
             )
         )
@@ -172,14 +184,33 @@ def _answers(
 class _Telling:
     """Keeps of a call's events what a reader of the report wants to see."""
 
-    def __init__(self) -> None:
+    def __init__(self, senses: frozenset[str]) -> None:
         self.lines: list[dict[str, Any]] = []
+        self.faces = 0
+        self.lost: set[str] = set()
+        self._senses = senses
+        self._words: dict[float, str] = {}
         self.stages: dict[str, float] = {}
         self.decided: dict[Nanos, Nanos] = {}
         self._asked: Nanos = 0
 
+    @property
+    def transcript(self) -> str:
+        """The words that were recognised, each utterance as it was understood last."""
+        return " ".join(self._words.values())
+
+    def _count(self, percept: Percept) -> None:
+        if percept.kind == TRANSCRIPT:
+            self._words[percept.number("utterance", len(self._words) + 1)] = percept.label
+        elif percept.kind == EXPRESSION or (percept.kind == FACE and percept.label != "absent"):
+            self.faces += 1
+        elif percept.kind == SENSE_LOST and percept.label in self._senses:
+            self.lost.add(percept.label)
+
     def take(self, event: Event) -> None:
         body = event.body
+        if isinstance(body, Percept):
+            self._count(body)
         if isinstance(body, Metric):
             before = self.stages.get(body.name, 0.0) if body.name.endswith("_count") else 0.0  # counts are deltas
             self.stages[body.name] = round(before + body.value, 4)
@@ -199,8 +230,9 @@ class _Telling:
 class _Meter(Around):
     """A transport that counts what comes in, and tells what happens."""
 
-    def __init__(self, inner: Transport, tell: Callable[[Event], None]) -> None:
+    def __init__(self, inner: Transport, tell: Callable[[Event], None], kept: Kept | None = None) -> None:
         super().__init__(inner)
+        self._kept = kept
         self.frames = 0
         self.heard: Nanos = 0
         self.end: Nanos = 0
@@ -208,6 +240,8 @@ class _Meter(Around):
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
         def counted(media: Media | Signal) -> None:
+            if self._kept is not None:
+                self._kept.take(media)
             if isinstance(media, VideoFrame):
                 self.frames += 1
                 self.end = max(self.end, media.at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agent.bench import canary
 from agent.bench.judging import KINDS
 from agent.bench.summary import FIXED_COSTS, NOT_COMPARABLE, best_known, fixed_costs, summarise
 
@@ -26,12 +27,14 @@ def table(summary: Mapping[str, Any]) -> RenderableType:
     from rich.console import Group as Stack
     from rich.text import Text
 
-    head = Text.assemble((f"{summary['task']}", "bold"), f": {_counted(summary)}")
-    parts: list[RenderableType] = [head, _tasks(summary)]
+    head = Text.assemble((f"{summary['title']}", "bold"), f": {_counted(summary)}")
+    arrived = Text(canary.told(summary["arrivals"]))
+    alarms = [Text(f"Not to be trusted: {alarm}.", style="bold red") for alarm in summary["alarms"]]
+    parts: list[RenderableType] = [head, arrived, *alarms, _tasks(summary)]
     beside = [f"{row['model']}: published, {row['subset']} set" for row in best_known(summary)]
     small = [
-        "Strict counts every selected question and gives one standard error, clustered by medium; reference is the "
-        "published scorer, which leaves out what was not answered."
+        "Strict counts every selected question and gives the 95 % interval, clustered by medium, Wilson's where there "
+        "are few; reference is the published scorer, which leaves out what was not answered."
     ]
     small += ["; ".join(beside) + "."] * bool(beside) + [summary["note"]] * bool(summary["note"])
     parts += [Text(line, style="dim") for line in small]
@@ -67,6 +70,14 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
+def between(cell: Mapping[str, Any]) -> str:
+    """Return the interval of a figure in percent, such as `` [61-100]``; ``""`` where there is none."""
+    if cell["low"] is None or cell["high"] is None:
+        return ""
+    low, high = (100 * min(1.0, max(0.0, cell[end])) for end in ("low", "high"))
+    return f" [{low:.0f}-{high:.0f}]"
+
+
 def _counted(summary: Mapping[str, Any]) -> str:
     again = summary["repeats"]
     asks, media = summary["asks"], summary["media"]
@@ -84,7 +95,7 @@ def _tasks(summary: Mapping[str, Any]) -> RenderableType:
     beside = best_known(summary)
     out = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     out.add_column("Task", min_width=20, overflow="fold")
-    for name, width in (("L", 1), ("n", 5), ("Strict ± SE", 11), ("Ref.", 5), ("Cov.", 5)):
+    for name, width in (("L", 1), ("n", 5), ("Strict [95 %]", 13), ("Ref.", 5), ("Cov.", 5)):
         out.add_column(name, justify="right", width=width, no_wrap=True)
     for row in beside:
         out.add_column(Text(str(row["model"])), justify="right", width=8, overflow="fold")
@@ -93,8 +104,7 @@ def _tasks(summary: Mapping[str, Any]) -> RenderableType:
     def add(
         name: str, level: Any, ours: Mapping[str, Any], ref: Mapping[str, Any], cov: Any, cells: Any, **o: Any
     ) -> None:
-        sure = "-" if ours["accuracy"] is None else percent(ours["accuracy"])
-        sure += "" if ours["se"] is None else f" ± {100 * ours['se']:3.1f}"
+        sure = percent(ours["accuracy"]).replace("100.0", "100") + between(ours)
         total = ours.get("total", "")
         seen = "" if cov is None else percent(cov.get("coverage"))
         told = [str(level or ""), f"{total:,}" if total != "" else "", sure, percent(ref["accuracy"]), seen]

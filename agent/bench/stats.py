@@ -10,10 +10,17 @@ Questions about one medium are not independent, so the spread is taken between m
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+
+
+FEW = 30
+"""Clusters below which the interval of a share is Wilson's: the spread of so few says little, and of none nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,27 @@ def interval(found: Estimate, *, level: float = 0.95) -> tuple[float | None, flo
 
     reach = float(stdtrit(found.clusters - 1, 0.5 + level / 2)) * found.se
     return found.mean - reach, found.mean + reach
+
+
+def wilson(share: float, n: int, *, z: float = 1.96) -> tuple[float, float]:
+    """Return the score interval of a share of ``n`` (Wilson 1927, JASA 22): it holds for few, and at 0 and 1."""
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def word_errors(said: str, heard: str) -> tuple[int, int]:
+    """Return how many words of ``said`` differ in ``heard`` (changed, left out or added), and how many there are.
+
+    Case and punctuation do not count.
+    """
+    wanted, found = (_WORD.findall(text.lower().replace("’", "'")) for text in (said, heard))
+    row = list(range(len(found) + 1))
+    for n, word in enumerate(wanted, 1):
+        diagonal, row[0] = row[0], n
+        for m, other in enumerate(found, 1):
+            diagonal, row[m] = row[m], min(row[m] + 1, row[m - 1] + 1, diagonal + (word != other))
+    return row[-1], len(wanted)
 
 
 def percentile(values: Sequence[float], q: float) -> float | None:

@@ -11,16 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from agent.bench import canary
 from agent.bench.judging import KINDS, Judged, judge, repeats_of, selected
 from agent.bench.records import Record
-from agent.bench.stats import Estimate, accuracy, interval, macro, median, percentile
+from agent.bench.stats import FEW, Estimate, accuracy, interval, macro, median, percentile, wilson
 from policy.tasks import Group, Item, Published, Task
 
+BUILT_IN: Final = "Built-in set"
 NOT_COMPARABLE: Final = "A smoke test of the loop; not comparable with published results."
 
 _CONDITION: Final = ("variant", "feed", "asr", "hear_all", "settle_s", "measured", "policy", "model", "senses", "seed")
 _HUMAN: Final = "human"
-_NO_TIME: Final = ("_count", "_bytes")
+_NO_TIME: Final = ("_count", "_bytes", "_depth")
 
 FIXED_COSTS: Final = "Times are on the clock of the call, with fixed costs for work: they compare runs, not machines."
 
@@ -29,7 +31,12 @@ Credit = Callable[[Judged], float | None]
 
 
 def summarise(
-    task: Task, items: Sequence[Item], records: Sequence[Record], run: Mapping[str, Any], *, mode: str = "direct"
+    task: Task,
+    items: Sequence[Item],
+    records: Sequence[Record],
+    run: Mapping[str, Any],
+    *,
+    mode: str = "direct",
 ) -> dict[str, Any]:
     """Sum up a run as plain JSON values, in an order that is always the same.
 
@@ -72,6 +79,9 @@ def summarise(
         "repeats": {"count": count, "asks": len(usable), "consistency": steady},
         "comparable": comparable,
         "note": _note(judged, task, comparable),
+        "title": _title(task, run),
+        "arrivals": (arrived := canary.arrivals(chosen, ours, native=_condition(run).get("feed") == "native")),
+        "alarms": canary.alarms(arrived),
         "condition": _condition(run),
         "versions": {key: str(run[key]) for key in ("code", "data_hash") if run.get(key)},
         "groups": [_group(group, judged, task) for group in groups],
@@ -117,6 +127,8 @@ def _cell(judged: Iterable[Judged], credit: Credit) -> dict[str, Any]:
 
 def _estimate(found: Estimate) -> dict[str, Any]:
     low, high = interval(found)
+    if found.mean is not None and 0 < found.clusters < FEW:
+        low, high = wilson(found.mean, found.clusters)
     return {"accuracy": found.mean, "se": found.se, "low": low, "high": high, "clusters": found.clusters}
 
 
@@ -124,7 +136,9 @@ def _macro(judged: Sequence[Judged], codes: Sequence[str], credit: Credit) -> di
     series = {code: _series((j for j in judged if j.code == code), credit) for code in codes}
     lacking = [code for code, (credits, _) in series.items() if not credits]
     found = macro(list(series.values()))
-    return {**_estimate(found), "groups": found.n, "of": len(codes), "missing": lacking}
+    low, high = interval(found)
+    cell = {"accuracy": found.mean, "se": found.se, "low": low, "high": high, "clusters": found.clusters}
+    return {**cell, "groups": found.n, "of": len(codes), "missing": lacking}
 
 
 def _block(judged: Sequence[Judged], groups: Sequence[Group], task: Task, credit: Credit) -> dict[str, Any]:
@@ -235,6 +249,11 @@ def _budget(records: Sequence[Record], judged: Sequence[Judged]) -> dict[str, An
         "sensed_s": median([r.heard_s for r in records if not r.error]),
         "dropped": dict(sorted(dropped.items())),
     }
+
+
+def _title(task: Task, run: Mapping[str, Any]) -> str:
+    """Return what was run, as a reader of a picture of the report must not misread it."""
+    return BUILT_IN if run.get("comparable", True) is False else str(run.get("name") or task.name)
 
 
 def _condition(run: Mapping[str, Any]) -> dict[str, Any]:

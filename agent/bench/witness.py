@@ -16,7 +16,8 @@ from agent.thinking import Fell, Thinker, Thinking, Told
 from perception.context import ContextWindow
 from perception.media import Text
 from perception.timebase import Nanos, as_seconds
-from policy.decision import Decision, Speak, Thought
+from policy.decision import GUESS, Decision, Speak, Thought
+from policy.given import Given
 from policy.prompt import messages
 
 
@@ -32,8 +33,8 @@ class Sight:
         text: the question.
         at: instant at which the window was taken.
         prompt: all that can be read in it.
-        frames: pictures in it.
-        heard_s: seconds of sound in it.
+        frames: pictures that the policy got; those in the window, where it does not tell.
+        heard_s: seconds of sound, likewise.
         decisions: what the policy decided.
         thoughts: pieces of what it thought before.
         error: what went wrong; ``""`` if nothing did.
@@ -63,6 +64,11 @@ class Sight:
     def reason(self) -> str:
         """Why, as the policy says."""
         return next((d.reason for d in self.decisions), "")
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the policy says that nothing was perceived that speaks to it."""
+        return self.reason.endswith(GUESS)
 
     @property
     def tokens(self) -> int:
@@ -137,6 +143,10 @@ class _Session:
         finally:
             if stream is not None:
                 await end(stream)
+            # A policy that reads the media by itself knows best what of them it read.
+            given = getattr(self._inner, "given", None)
+            if isinstance(given, Given):
+                sight.prompt, sight.frames, sight.heard_s = given.messages, given.frames, given.heard_s
 
     async def close(self) -> None:
         await self._inner.close()

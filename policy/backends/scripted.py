@@ -39,7 +39,7 @@ from policy.answer import consider, perform
 from policy.backends import Resolve
 from policy.choosing import SEPARATOR, Answered, Evidence, evidence_of
 from policy.cues import cues_of
-from policy.decision import EMOTIONS, GESTURES, STRATEGIES, TONES, Backchannel, Decision, Express, Speak, Wait
+from policy.decision import EMOTIONS, GESTURES, GUESS, STRATEGIES, TONES, Backchannel, Decision, Express, Speak, Wait
 from policy.prompt import Question, question_of
 from policy.reading import KeywordReader
 from policy.tasks import MULTI, NUMBER, YES_NO
@@ -136,9 +136,7 @@ def _answer(question: Question, known: Evidence) -> Answered:
         found, why = [name for name, text in pairs if met & {*tokens(text)}], "Its words were perceived or said."
     if not found:
         guess = {NUMBER: "0", YES_NO: "No"}.get(question.form, question.candidates[0])
-        return Answered(
-            answer=guess, confidence=0.05, reason="Nothing perceived or said speaks to it, so it is a guess."
-        )
+        return Answered(answer=guess, confidence=0.05, reason=f"Nothing perceived or said speaks to it, {GUESS}")
     answer = SEPARATOR.join(found if question.form == MULTI else found[:1])
     return Answered(answer=answer, confidence=0.5, reason=why, evidence=known.percepts)
 

@@ -14,6 +14,7 @@ from perception.timebase import SECOND, Nanos
 from policy.cues import cues_of
 from policy.decision import Speak, Step
 from policy.form import SYSTEM, Form, Garbled, request
+from policy.given import Given, given
 from policy.guard import Guard
 from policy.omni import writing
 from policy.omni.grammar import Grammar
@@ -88,6 +89,8 @@ class OmniSession:
         self._reel = Reel(host.sampling, self._weigh)
         self._reading = Event()
         self._writing = Event()
+        self.given: Given | None = None
+        """What the last answer was asked with."""
 
     async def prepare(self, window: ContextWindow, /) -> None:
         """Send what is new through the towers and into the cache."""
@@ -154,7 +157,10 @@ class OmniSession:
 
     def _pieces(self, window: ContextWindow, *, ends: bool) -> list[Piece]:
         """Take the window in. Runs off the loop, as all that reads words or media."""
-        return script(self._reel.take(window, ends=ends), self._host.thinker.layout, SYSTEM)
+        parts = self._reel.take(window, ends=ends)
+        if ends:
+            self.given = given(parts, SYSTEM)
+        return script(parts, self._host.thinker.layout, SYSTEM)
 
     def _read(self, window: ContextWindow, stop: Event) -> None:
         try:

@@ -68,6 +68,7 @@ class Item:
         sees: whether the pictures of the file count.
         hears: whether its sound counts.
         problem: why it cannot be used; ``""`` if it can.
+        faces: whether a face is to be seen, where the data set tells; else ``None``.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Item:
     sees: bool = True
     hears: bool = True
     problem: str = ""
+    faces: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,7 @@ class HumanSense:
             sees=sees and modality != "audio",
             hears=not sees or self.hear_all or "audio" in modality,
             problem=problem,
+            faces=shown if isinstance(shown := question.get("shows_face"), bool) else None,
         )
 
 

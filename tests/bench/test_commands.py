@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from agent.bench.plan import Selection, select
 from agent.bench.records import RECORDS
 from agent.cli import USAGE, main
+from policy.tasks import Item, humansense
 from tests.bench.test_replaying import film
 from tests.media_samples import write_sound
 
@@ -65,7 +67,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(data: Path, out: Path, *more: str) -> list[str]:
-    return ["bench", "--data", str(data), "--config", str(data / "light.toml"), "--out", str(out), "--jobs", "2", *more]
+    return [
+        "bench",
+        "--data",
+        str(data),
+        "--config",
+        str(data / "light.toml"),
+        "--out",
+        str(out),
+        "--jobs",
+        "2",
+        "--most-guessed",
+        "1",
+        *more,
+    ]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -201,3 +216,17 @@ def test_children_that_cannot_start_fail_the_run(
     code, _, err = run(capsys, "bench", "--data", str(data), "--out", str(tmp_path / "run"), "--limit", "1")
     assert code != 0
     assert "agent models fetch" in err
+
+
+def test_a_limit_is_taken_round_the_tasks() -> None:
+    items = [
+        Item(id=f"{kind}{n}", task_type=kind, media=f"{kind}{n}.mp4", asks=())
+        for kind, count in (("a", 5), ("b", 2), ("c", 4))
+        for n in range(count)
+    ]
+    task = humansense.load()
+    assert [i.id for i in select(task, items, Selection(limit=6))] == ["a0", "b0", "c0", "a1", "b1", "c1"]
+    assert [i.id for i in select(task, items, Selection(limit=8))][6:] == ["a2", "c2"]
+    assert [i.id for i in select(task, items, Selection())] == [i.id for i in items]
+    shuffled = select(task, items, Selection(limit=3, shuffle=1))
+    assert {i.task_type for i in shuffled} == {"a", "b", "c"}

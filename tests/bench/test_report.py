@@ -13,6 +13,7 @@ from scipy.stats import t
 from agent.bench.compare import compare, compared_table
 from agent.bench.records import Answer, Record, RunError
 from agent.bench.report import NOT_COMPARABLE, best_known, plain_table, summarise, table
+from agent.bench.stats import wilson
 from policy.tasks import SINGLE, Ask, Group, Item, Published
 from tests.bench import sample_run
 from tests.bench.sample_run import SampleTask
@@ -89,7 +90,32 @@ def test_errors_are_clustered_by_medium() -> None:
     assert se(apart) == pytest.approx((0.25 / 7) ** 0.5)
     assert se(together) == pytest.approx(0.5)
     cell = summarise(TASK, apart, [record(i, raw) for i, raw in zip(apart, raws, strict=True)], {})["strict"]["all"]
-    assert cell["high"] - cell["accuracy"] == pytest.approx(t.ppf(0.975, 7) * cell["se"])
+    assert (cell["low"], cell["high"]) == pytest.approx(wilson(0.5, 8)), "of eight media the spread says little"
+    many = [item(f"{n}", media=f"m{n}") for n in range(40)]
+    cell = summarise(TASK, many, [record(i, "BC"[n % 2]) for n, i in enumerate(many)], {})["strict"]["all"]
+    assert cell["high"] - cell["accuracy"] == pytest.approx(t.ppf(0.975, 39) * cell["se"])
+
+
+def test_all_right_of_few_is_not_sure() -> None:
+    few = [item(f"{n}", media=f"m{n}") for n in range(6)]
+    summary = summarise(TASK, few, [record(i, "B") for i in few], {"comparable": False})
+    assert summary["strict"]["all"]["low"] == pytest.approx(0.61, abs=0.005)
+    assert "100 [61-100]" in told(table(summary))
+
+
+def test_the_built_in_set_is_called_what_it_is() -> None:
+    few = [item("1")]
+    assert summarise(TASK, few, [record(few[0], "B")], {"comparable": False})["title"] == "Built-in set"
+    assert summarise(TASK, few, [record(few[0], "B")], {})["title"] == TASK.name
+    shown = told(table(summarise(TASK, few, [record(few[0], "B")], {"comparable": False})))
+    assert shown.startswith("Built-in set: 1 question about 1 medium")
+    assert TASK.name not in shown
+
+
+def test_counts_are_not_shown_in_seconds() -> None:
+    few = [item("1")]
+    kept = replace(record(few[0], "B"), stages={"policy": 0.2, "reader_depth": 2.0, "dropped_count": 3.0})
+    assert set(summarise(TASK, few, [kept], {})["latency"]) == {"answer_s", "policy"}
 
 
 def test_groups_levels_and_means_over_tasks() -> None:
@@ -231,7 +257,7 @@ def test_the_table_fits_its_terminal(width: int) -> None:
     for part in (
         "Qwen2.5-",
         "Omni-7B",
-        "Strict ± SE",
+        "Strict [95 %]",
         "Level 4",
         "Mean of 6 tasks",
         "Mean of 7 tasks",

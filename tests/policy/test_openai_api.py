@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from agent.bench.condition import Condition
+from agent.bench.witness import Witness
 from agent.clock import VirtualClock
 from perception.context import CUE_GREETING, CUE_QUESTION, CUE_SILENCE, ContextWindow, Entry, Turn
 from perception.media import RATE_HZ, AudioChunk, Text, VideoFrame
@@ -533,6 +535,28 @@ def test_a_question_with_a_form_is_answered_as_it_is(make: Make, server: OpenAIS
     assert "How do they feel?" in server.asked.flat[-1][1]
     assert server.asked.body["max_tokens"] == 64
     assert "response_format" not in server.asked.body
+
+
+@pytest.mark.parametrize(("hears", "sees"), [(True, True), (False, True), (True, False)])
+def test_a_benchmark_records_what_the_server_really_got(
+    make: Make, server: OpenAIServer, hears: bool, sees: bool
+) -> None:
+    witness = Witness(make(hears=hears, sees=sees), Condition(feed="native"))
+
+    async def call() -> None:
+        session = witness.session()
+        async for _ in session.decide(question("How do they feel?")):
+            pass
+        await session.close()
+
+    asyncio.run(call())
+    [sight] = witness.sights
+    assert sight.frames == len(server.asked.pictures) == (3 if sees else 0), "and not the six of the window"
+    assert sight.heard_s == pytest.approx(6.0 if hears else 0.0)
+    told = "\n".join(message["content"] for message in sight.prompt)
+    assert told.count("[picture at") == sight.frames
+    assert sight.prompt[0] == {"role": "system", "content": SYSTEM}
+    assert "How do they feel?" in sight.prompt[-1]["content"]
 
 
 def test_a_question_that_wants_reasoning_gets_room_for_it(make: Make, server: OpenAIServer) -> None:

@@ -1,6 +1,10 @@
 // The page: headline, plots, and the list of items with its filters.
 
 const PAGE = 50;
+const CONDITION = {
+  variant: "Question put", feed: "Policy gets", asr: "Data set's transcript shown", hear_all: "Silent tasks heard",
+  settle_s: "Silence before the question, seconds", measured: "Work timed on this machine", model: "Model", senses: "Senses", seed: "Seed",
+};
 const { summary, comparison, beside, times, items, texts, lanes, kinds, fixed_costs: fixedCosts } = data("data");
 const groups = new Map(summary.groups.map((group) => [group.code, group]));
 const people = summary.published.find((row) => /human/i.test(row.model));
@@ -10,19 +14,21 @@ items.forEach((item, index) => Object.assign(item, { index, text: [item.id, item
 
 function head() {
   $("what").textContent = `Benchmark run${summary.condition.policy ? ` · ${summary.condition.policy}` : ""}`;
-  $("title").textContent = summary.task;
-  document.title = `${summary.task}: what came of the run`;
+  $("title").textContent = summary.title;
+  document.title = `${summary.title}: what came of the run`;
   const told = Object.entries(summary.condition).filter(([key]) => key !== "policy");
   const value = (x) => (x === true ? "yes" : x === false ? "no" : String(x ?? "none"));
-  $("condition").replaceChildren(...told.map(([key, x]) => h("li", {}, h("span", {}, clean(key)), " ", h("b", {}, value(x)))));
+  $("condition").replaceChildren(...told.map(([key, x]) => h("li", {}, h("span", {}, CONDITION[key] ?? clean(key)), " ", h("b", {}, value(x)))));
   $("versions").textContent = Object.entries(summary.versions).map(([key, x]) => `${sentence(clean(key))} ${x.slice(0, 12)}.`).join(" ");
-  $("note").textContent = summary.note;
-  $("note").hidden = !summary.note;
+  $("note").textContent = [...summary.alarms.map((alarm) => `Not to be trusted: ${alarm}.`), summary.note].filter(Boolean).join(" ");
+  $("note").classList.toggle("alarm", summary.alarms.length > 0);
+  $("note").hidden = !$("note").textContent;
 }
 
 function figures() {
   const { strict, reference, coverage, latency, repeats } = summary;
-  const sure = (cell) => (known(cell.se) ? h("small", {}, ` ± ${(100 * cell.se).toFixed(1)} %`) : h("small", {}, " %"));
+  const sure = (cell) => h("small", {}, ` %${between(cell)}`);
+  const { voice, face, guessed, asked, words, word_errors: wrong } = summary.arrivals;
   const figure = (name, value, ...more) => h("div", { class: "figure" }, h("dt", {}, name), h("dd", {}, h("b", {}, value), more[0], ...more.slice(1).filter(Boolean).map((text) => h("p", {}, text))));
   const mean = strict.macro13.groups ? strict.macro13 : strict.macro15;
   const key = mean === strict.macro13 ? "macro13" : "macro15";
@@ -34,6 +40,7 @@ function figures() {
     ...(mean.groups ? [figure(`Mean of ${there}`, points(mean.accuracy), sure(mean), `by the reference scorer ${points(reference[key].accuracy)} %`)] : []),
     ...(rows.length ? [figure("Published, same tasks", points(rows[0][key]), h("small", {}, " %"), rows[0].model, rows[1] ? `${rows[1].model} ${points(rows[1][key])} % (${rows[1].subset})` : "")] : []),
     figure("Answered", known(coverage.all.coverage) ? `${points(coverage.all.coverage)}` : "–", h("small", {}, " %"), `${count(coverage.all.answered)} of ${count(coverage.all.selected)}`),
+    figure("Heard", count(voice.arrived), h("small", {}, ` of ${count(voice.expected)}`), `a face seen in ${count(face.arrived)} of ${count(face.expected)}; guessed ${count(guessed)} of ${count(asked)}`, known(words) && words ? `word error rate ${points(wrong / words)} %` : ""),
     figure("Question to answer", seconds(latency.answer_s.median), null, `95 % within ${seconds(latency.answer_s.p95)}`));
 }
 
@@ -57,13 +64,15 @@ function plots() {
     : "Reference: the published scorer bit for bit. It leaves out what was not answered, so look at the coverage too.";
 }
 
+const percent = (x) => Math.round(100 * Math.min(1, Math.max(0, x)));
+const between = (cell) => (known(cell.low) && known(cell.high) ? ` [${percent(cell.low)}–${percent(cell.high)}]` : "");
 const named = (cell) => ({ mean: cell.accuracy, low: cell.low, high: cell.high, total: cell.total });
 
 function numbers() {
   const { strict, reference, coverage } = summary;
   const rows = summary.published;
-  const sure = (cell) => (known(cell.accuracy) ? `${points(cell.accuracy)}${known(cell.se) ? ` ± ${(100 * cell.se).toFixed(1)}` : ""}` : "–");
-  const columns = [{ name: "Task" }, ...["Level", "n", "Strict ± SE", "Reference", "Answered", ...rows.map((row) => row.model)].map((name) => ({ name, number: true }))];
+  const sure = (cell) => (known(cell.accuracy) ? `${points(cell.accuracy)}${between(cell)}` : "–");
+  const columns = [{ name: "Task" }, ...["Level", "n", "Strict [95 %]", "Reference", "Answered", ...rows.map((row) => row.model)].map((name) => ({ name, number: true }))];
   const line = (name, level, key, pick, seen, theirs, strong) => ({ strong, cells: [name, level || "", known(pick(strict).total) ? count(pick(strict).total) : "", sure(pick(strict)), points(pick(reference).accuracy), seen ? points(seen.coverage) : "", ...rows.map((row) => points(theirs(row)))] });
   table($("table"), "Accuracy by task", columns, [
     ...summary.groups.filter((group) => group.selected).map((group) => line(group.known ? `${group.code} · ${group.name}` : group.name, group.level, group.code, (block) => block.per_group[group.code], coverage.per_group[group.code], (row) => row.cells[group.code])),
@@ -87,6 +96,11 @@ function errors() {
   const { errors: found, reference } = summary;
   const told = Object.entries(found.counts).map(([kind, n]) => [count(n), kinds[kind]]);
   if (reference.crashes) told.push([count(reference.crashes), `answers on which the published scorer would have crashed: ${Object.keys(reference.crash_reasons).join(", ")}`]);
+  for (const [name, part] of [["a voice, and no words came", summary.arrivals.voice], ["a face, and no face percept came", summary.arrivals.face]]) {
+    if (part.missing.length) told.push([count(part.missing.length), `items with ${name}, such as ${part.missing.slice(0, 3).join(", ")}`]);
+  }
+  for (const [name, n] of Object.entries(summary.arrivals.lost)) told.push([count(n), `items in which the sense ${name} was lost`]);
+  if (summary.arrivals.guessed) told.push([count(summary.arrivals.guessed), "answers that are guesses: nothing was perceived that speaks to them"]);
   for (const [name, n] of Object.entries(summary.budget.dropped)) told.push([count(n), `${clean(name)}: media that a sense had no time for`]);
   const open = (id) => {
     const row = items.find((item) => item.id === id);
