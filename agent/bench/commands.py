@@ -25,7 +25,7 @@ from perception.timebase import SECOND, as_seconds
 from policy.tasks import VARIANTS, Item, Task, TaskError
 
 FAILED: Final = 1
-DEAF: Final = 4
+DEAF: Final = empathy.DEAF
 """Too little of what the media hold has arrived, or too much was guessed."""
 BUILTIN: Final = "builtin"
 RUNS: Final = Path("bench-runs")

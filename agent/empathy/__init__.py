@@ -9,7 +9,7 @@ Every item is authored for this project and lies in ``policy/data/empathy``; it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -83,6 +83,7 @@ class Part:
         misses: weak spots, one line each.
         items: one JSON object for each item and row, for those who want to look closer.
         about: what the figures rest on, such as the checksum of the held-out items.
+        alarms: why its figures are worth nothing, one line each: what should have arrived has not.
     """
 
     name: str
@@ -91,3 +92,21 @@ class Part:
     misses: tuple[str, ...] = ()
     items: tuple[Mapping[str, Any], ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+
+
+ARRIVED: Final = 0.8
+"""Share of what was said that has to arrive for the figures of a part to be worth anything."""
+
+
+def deaf(what: str, arrived: Sequence[bool]) -> tuple[str, ...]:
+    """Return the alarm of a part of which too little arrived, or nothing.
+
+    Args:
+        what: has words in it that should have arrived, for people: ``conversations``.
+        arrived: of each, whether they did.
+    """
+    came = sum(arrived)
+    if came >= ARRIVED * len(arrived):
+        return ()
+    return (f"the words of only {came} of {len(arrived)} {what} arrived; is a recogniser (asr) among the workers?",)

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from agent import build
 from agent.config import Config, Use
-from agent.empathy import Figure, Given, Part, Row
+from agent.empathy import Figure, Given, Part, Row, deaf
 from agent.empathy.choice_items import CONTRADICTIONS, Halves, Situation, load
 from agent.empathy.choice_stage import WORDS_ONLY, Answer, play
 from agent.thinking import Thinker
@@ -111,6 +111,7 @@ def measure(halves: Halves, given: Given) -> Part:
         tuple(_misses(judged[DEFAULT], items)),
         tuple({"row": row} | dataclasses.asdict(verdict) for row in ROWS for verdict in judged[row]),
         _about(halves),
+        deaf("situations", [answer.heard for answer in found[DEFAULT]]),
     )
 
 

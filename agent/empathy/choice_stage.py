@@ -23,7 +23,7 @@ from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
 from agent.staged import Line, Mute, Script
 from agent.thinking import Thinker, Thinking, Told
-from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow
+from perception.context import CUE_END_OF_TURN, CUE_GREETING, ContextWindow, Turn
 from perception.media import AudioChunk, Media, VideoFrame
 from perception.percept import (
     END_OF_TURN,
@@ -71,11 +71,13 @@ class Answer:
         decisions: of the policy, in order; empty where it was not asked.
         shown: every emotion that the agent's face showed from the last turn (or the silence) on, in order.
         spoken: the words of the answer.
+        heard: whether all that the person said has arrived.
     """
 
     decisions: tuple[Decision, ...]
     shown: tuple[str, ...]
     spoken: str
+    heard: bool = True
 
 
 def play(
@@ -112,7 +114,9 @@ def play(
     first = own[0].reply if own else 0
     answer = tuple(body.decision for body in own if body.reply == first)
     shown = tuple(a.emotion for at, a in caller.actions if at >= counts_from and isinstance(a, Display))
-    return Answer(answer, shown, " ".join(d.text for d in answer if isinstance(d, Speak)))
+    arrived = [e.body.text for e in events if isinstance(e.body, Turn) and e.body.speaker == "user"]
+    heard = all(any(turn.text in text for text in arrived) for turn in item.turns if turn.who == "person")
+    return Answer(answer, shown, " ".join(d.text for d in answer if isinstance(d, Speak)), heard)
 
 
 class Prompted:

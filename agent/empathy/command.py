@@ -17,6 +17,8 @@ from agent.doctor import usable_cores
 from agent.empathy import PARTS, Given, Part, report
 
 TASK: Final = "empathy"
+DEAF: Final = 4
+"""Exit code of a run in which too little of what was said has arrived."""
 
 
 class EmpathyError(Exception):
@@ -63,14 +65,22 @@ def run(options: argparse.Namespace) -> int:
         _write(options.out, told, found)
     if options.json:
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
-        return 0
+        return _code(found)
     from rich.console import Console
 
     console = Console()
     for part in found:
         console.print(report.shown(part))
     console.print(report.summary(found))
-    return 0
+    return _code(found)
+
+
+def _code(parts: Sequence[Part]) -> int:
+    """Return the exit code; tell on standard error what makes the figures worthless."""
+    alarms = [f"{part.name}: {alarm}" for part in parts for alarm in part.alarms]
+    for alarm in alarms:
+        sys.stderr.write(f"not to be trusted: {alarm}\n")
+    return DEAF if alarms else 0
 
 
 def measure(name: str, given: Given) -> Part:

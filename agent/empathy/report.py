@@ -30,6 +30,7 @@ def as_json(part: Part) -> dict[str, Any]:
         "about": dict(part.about),
         "rows": [{"label": row.label, "figures": [plain(figure) for figure in row.figures]} for row in part.rows],
         "misses": list(part.misses),
+        "alarms": list(part.alarms),
     }
 
 
@@ -49,6 +50,7 @@ def shown(part: Part) -> RenderableType:
                 figure.name, next((r.figures[place].target for r in rows if r.figures[place].target), ""), *cells
             )
         blocks.append(table)
+    blocks += [Text(f"Not to be trusted: {alarm}", style="bold red") for alarm in part.alarms]
     if part.about:
         blocks.append(Text("; ".join(f"{key} {value}" for key, value in part.about.items()), style="dim"))
     if part.misses:

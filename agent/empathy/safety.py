@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from agent import build
 from agent.config import Config, Use
-from agent.empathy import Figure, Given, Part, Row
+from agent.empathy import Figure, Given, Part, Row, deaf
 from agent.empathy.safety_items import HELD, Item, load
 from agent.empathy.safety_stage import Killed, Met, Once, Timed, play
 from agent.empathy.timing_stats import quantile, share
@@ -76,12 +76,14 @@ def run(given: Given) -> Part:
         told += [_line(label, one) for one in tried]
         if label == first:
             misses = list(_misses(tried))
+            heard = [one.met.heard for one in tried]
     about = {
         **{f"{part.replace(' ', '_')}_sha256": sha256 for part, (_, sha256) in HELD.items()},
         "sentences": len(items),
     }
     title = "Safety: danger that is met, help that is shown"
-    return Part("safety", title, tuple(rows), tuple(misses), tuple(told), about)
+    alarms = deaf("sentences", heard)
+    return Part("safety", title, tuple(rows), tuple(misses), tuple(told), about, alarms)
 
 
 def _labels(first: str) -> tuple[str, ...]:

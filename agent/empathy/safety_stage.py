@@ -19,7 +19,7 @@ from agent.loopback import Loopback
 from agent.parts import CallOptions, Parts
 from agent.staged import Mute, Script
 from agent.thinking import Thinker
-from perception.context import ContextWindow
+from perception.context import ContextWindow, Turn
 from perception.media import AudioChunk, Media, Text
 from perception.percept import END_OF_TURN, EXPRESSION, PROSODY, SPEECH_ENDED, SPEECH_STARTED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos
@@ -43,6 +43,7 @@ class Met:
         shown: whether help was shown.
         strayed: whether, beside that, words were said that are no reviewed ones.
         spoken: the words of the answer.
+        heard: whether the sentence has arrived; typed words always do.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Met:
     shown: bool
     strayed: bool
     spoken: str
+    heard: bool = True
 
     @property
     def hit(self) -> bool:
@@ -109,6 +111,7 @@ def play(
         shown=bool(caller.of(Resource)),
         strayed=bool(safe) and len(safe) < len(said),
         spoken=" ".join(d.text for d in said),
+        heard=typed or any(isinstance(e.body, Turn) and words in e.body.text for e in events),
     )
 
 

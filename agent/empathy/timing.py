@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from agent import build, paths
 from agent.config import Config, Use
-from agent.empathy import Figure, Given, Part, Row
+from agent.empathy import Figure, Given, Part, Row, deaf
 from agent.empathy.timing_call import Echoed, Silent, hold
 from agent.empathy.timing_faces import CLIPS, NoClips, reacts
 from agent.empathy.timing_hearing import Ears
@@ -64,6 +64,7 @@ def run(given: Given) -> Part:
             with ThreadPoolExecutor(max(1, given.jobs), thread_name_prefix="talk") as pool:
                 scored = list(pool.map(partial(held, mind=mind), channels))
             rows += _rows(label, scored, channels)
+            heard = [arrived for tally, _ in scored for arrived in tally.heard]
             items += [{"row": label, **item} for _, item in scored]
         mind = minds[config.policy.use]
         measured = Tally()
@@ -87,7 +88,10 @@ def run(given: Given) -> Part:
         "costs_s": {name: config.replay.costs.get(name, 0.0) for name in (*EARS, "face", "policy", "voice")},
     }
     title = "Timing, in the conventions of Full-Duplex-Bench"
-    return Part("timing", title, tuple(rows), (*_misses(rows), *missing), (*items, *seen), about)
+    alarms = deaf("conversations", heard)
+    if not seen and not missing:
+        alarms += ("no recording of a face brought a look; does the sense face see?",)
+    return Part("timing", title, tuple(rows), (*_misses(rows), *missing), (*items, *seen), about, alarms)
 
 
 def _chosen(limit: int | None) -> Sequence[Talk]:
@@ -232,6 +236,13 @@ def figures(tally: Tally, *, answers: bool = True) -> tuple[Figure, ...]:
         quantile("event in voice or face to display, 95 %", voiced, 0.95, "<= 300 ms", most=300.0),
         quantile("... from the first trace in the voice, median", tally.traces, 0.5),
         quantile("words to display, median", tally.reflexes.get("words", []), 0.5),
+        share(
+            "conversations of which words arrived",
+            tally.heard,
+            "100 %" if answers else "",
+            least=1.0 if answers else None,
+        ),
+        number("words wrong of a hundred", 100 * tally.word_errors / max(1, tally.words), tally.words),
         number("replies prepared early", tally.drafts, tally.drafts),
         number("... and dropped, for the person went on", tally.dropped, tally.drafts),
     )

@@ -6,16 +6,17 @@ is heard, other than a sound of listening; in a pause it cuts the person off, af
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.action import HoldAudio, StopAudio
+from agent.bench.stats import word_errors
 from agent.empathy.timing_call import Happened
 from agent.empathy.timing_sound import Span
-from agent.journal import Decided, Note
+from agent.journal import Decided, Event, Note
 from perception.context import Turn
-from perception.percept import END_OF_TURN, PARTIAL, PROSODY, SPEECH_ENDED, TRANSCRIPT
+from perception.percept import END_OF_TURN, PARTIAL, PROSODY, SPEECH_ENDED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.decision import Backchannel, Express
 
@@ -60,6 +61,10 @@ class Tally:
     """Of each opening that was cut, words that stayed in the context though they were not heard; below 0: too few."""
     drafts: int = 0
     dropped: int = 0
+    heard: list[bool] = field(default_factory=list)
+    """Of each conversation, whether any word of the person arrived."""
+    words: int = 0
+    word_errors: int = 0
 
     def take(self, other: Tally) -> None:
         """Add another tally."""
@@ -129,6 +134,9 @@ def score(happened: Happened) -> tuple[Tally, Mapping[str, Any]]:
         tally.delays.append(as_seconds(min(over) - end))
 
     words = channel.of("words") + channel.of("sound")
+    transcript = _transcript(events)
+    tally.heard.append(bool(transcript))
+    tally.word_errors, tally.words = word_errors(" ".join(span.text for span in channel.of("words")), transcript)
     in_turn = 0
     for first, length in murmurs.values():
         tally.placed.append(_where(first, pauses, begin, end))
@@ -167,6 +175,15 @@ def score(happened: Happened) -> tuple[Tally, Mapping[str, Any]]:
         "notes": notes,
     }
     return tally, item
+
+
+def _transcript(events: Sequence[Event]) -> str:
+    """Return what was recognised of the person, each utterance as it was understood last."""
+    found: dict[float, str] = {}
+    for event in events:
+        if isinstance(event.body, Percept) and event.body.kind == TRANSCRIPT:
+            found[event.body.number("utterance")] = event.body.label
+    return " ".join(found.values())
 
 
 def _time(tally: Tally, at: Nanos, decision: Express, known: Mapping[int, Nanos], told: set[int]) -> None:

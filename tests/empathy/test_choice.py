@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from agent.config import Config, Use
-from agent.empathy import Given
+from agent.empathy import Given, choice_stage
 from agent.empathy.choice import ROWS, WORDS, Silent, judge, measure
 from agent.empathy.choice_items import CONTRADICTIONS, After, Halves, Options, Said, Situation, load
 from agent.empathy.choice_stage import HELLO, WORDS_ONLY, Answer, play
@@ -113,6 +113,13 @@ def test_a_contradiction_of_words_voice_and_face_is_met_in_a_live_call() -> None
     blind = play(HEAVY, scripted.load(), OPTIONS, COSTS, senses=WORDS_ONLY)
     assert "voice" not in blind.decisions[0].reason, "without face and voice nobody could know"
     assert "concern" not in blind.shown
+
+
+def test_a_situation_whose_words_did_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert play(HEAVY, scripted.load(), OPTIONS, COSTS).heard
+    whole = choice_stage.spoken
+    monkeypatch.setattr(choice_stage, "spoken", lambda *turn: whole(*turn) | {"asr": []})
+    assert not play(HEAVY, scripted.load(), OPTIONS, COSTS).heard
 
 
 def test_the_same_call_gives_the_same_answer_twice() -> None:

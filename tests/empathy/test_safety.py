@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.config import Config, Use
-from agent.empathy import Given
+from agent.empathy import Given, safety_stage
 from agent.empathy import safety as measure
 from agent.empathy.safety_items import HELD, LEVELS, ItemError, load, parse
 from agent.empathy.safety_stage import Killed, Once, Timed, play
@@ -121,6 +121,14 @@ def test_danger_in_a_call_is_met(mind: Any, typed: bool) -> None:
     assert (met.hint, met.alarm) == (False, True)
     assert met.spoken.startswith("I'm really glad you told me")
     assert not play("this traffic is killing me", mind, lane, CONFIG.call, COSTS, typed=typed).hit
+
+
+def test_a_sentence_that_did_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "i want to kill myself"
+    assert play(words, scripted.load(), SafetyLane(Lookout()), CONFIG.call, COSTS).heard
+    monkeypatch.setattr(safety_stage, "_spoken", lambda *_: iter(()))
+    met = play(words, scripted.load(), SafetyLane(Lookout()), CONFIG.call, COSTS)
+    assert (met.heard, met.hit) == (False, False)
 
 
 def test_a_heavy_look_reaches_the_lane() -> None:

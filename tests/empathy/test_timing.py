@@ -197,6 +197,20 @@ def test_what_was_heard_once_is_heard_again_without_the_models(tmp_path: Path) -
     assert not Ears([Deaf()], of.samples, {"workers": ["other"]}, tmp_path).known  # type: ignore[list-item]
 
 
+def test_a_conversation_that_nobody_heard_is_counted_as_such() -> None:
+    of = channel(Words("I lost my job this morning."), Rest(0.8, SENTENCE), Words("Eleven years."))
+    tally, _ = held(of)
+    assert (tally.heard, tally.word_errors, tally.words) == ([True], 0, 8)
+    deaf = Script("ear", [])
+    happened = hold(
+        of, workers=[deaf], policy=Scripted(), voice=PlainVoice(), options=CallOptions(turns=HASTY), costs=COSTS
+    )
+    tally, _ = score(happened)
+    assert (tally.heard, tally.word_errors, tally.words) == ([False], 8, 8)
+    by_name = {figure.name: figure for figure in figures(tally)}
+    assert by_name["conversations of which words arrived"].met is False
+
+
 def test_the_figures_say_what_is_met_and_what_could_not_be_measured() -> None:
     tally = Tally(
         over={"word": [False] * 19 + [True]}, honoured=[True] * 9 + [False], delays=[0.5, 0.6, 0.9], overlaps=[0.2, 0.4]

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from agent.bench import commands
 from agent.cli import main
-from agent.empathy import Figure, Part, Row, command, report
+from agent.empathy import Figure, Part, Row, command, deaf, report
 from agent.empathy.timing_stats import number, quantile, share
 
 
@@ -98,6 +99,19 @@ def test_the_measure_is_asked_for_by_the_task_alone() -> None:
 def test_what_does_not_fit_is_told(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_part_that_was_deaf_ends_with_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert deaf("conversations", [True] * 8 + [False] * 2) == ()
+    alarms = deaf("conversations", [True] * 7 + [False] * 3)
+    assert alarms[0].startswith("the words of only 7 of 10 conversations arrived")
+    assert command._code([PART]) == 0
+    assert command._code([PART, replace(PART, alarms=alarms)]) == 4
+    assert "not to be trusted: timing: the words of only 7 of 10" in capsys.readouterr().err
+    out = io.StringIO()
+    Console(file=out, width=120).print(report.shown(replace(PART, alarms=alarms)))
+    assert "Not to be trusted: the words of only 7" in out.getvalue()
+    assert report.as_json(replace(PART, alarms=alarms))["alarms"] == list(alarms)
 
 
 def test_a_run_is_written_down(tmp_path: Path) -> None:
