@@ -41,7 +41,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 import agent
-from agent import serving
+from agent import fitness, serving
 from agent.answers import HANDLERS, Headers
 from agent.asking import address_of, body_of, check_type, token_of, with_port
 from agent.clock import SystemClock
@@ -73,7 +73,7 @@ _UNSTORED: Final = {"Cache-Control": "no-store"}
 _JSON: Final = "application/json"
 
 
-class Runtime(Protocol):
+class Runtime(fitness.Runtime, Protocol):
     """What holds the calls; :class:`agent.build.Runtime` is one."""
 
     async def answer(self, transport: Transport, /) -> None:
@@ -110,6 +110,7 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
     admission = Admission(server, SystemClock())
     door = door or webrtc_door(server)
     door.about = runtime.describe()
+    door.senses = runtime.senses
     door.watch = metrics.observe
     runtime.watch(metrics.delivered)
     ice = IceServers(server)
@@ -119,8 +120,9 @@ def app(runtime: Runtime, config: Config, door: WebRtcDoor | None = None) -> Sta
     connections = Connections(server)
     connections.told = lambda why: metrics.ended.labels(why).inc()
     names = Names(server)
-    reception = Reception(server, admission, drain, metrics, descriptors)
-    desk = _Desk(door, runtime, server, metrics, admission, ice, drain, reception, connections, descriptors, names)
+    fit = fitness.Fitness(runtime, server)
+    reception = Reception(server, admission, drain, metrics, descriptors, fit)
+    desk = _Desk(door, runtime, server, metrics, admission, ice, drain, reception, connections, descriptors, names, fit)
 
     def late(seconds: float) -> None:
         metrics.lag.observe(seconds)
@@ -243,6 +245,7 @@ class _Desk:
         connections: Connections,
         watch: Descriptors,
         names: Names,
+        fit: fitness.Fitness,
     ) -> None:
         self._door = door
         self._runtime = runtime
@@ -255,6 +258,7 @@ class _Desk:
         self._connections = connections
         self._descriptors = watch
         self._names = names
+        self._fit = fit
 
     async def offer(self, request: Request) -> Response:
         with self._reception.counted():
@@ -326,9 +330,11 @@ class _Desk:
     async def ready(self, request: Request) -> Response:
         room = self._room
         found: dict[str, Any] = {"ready": room > 0}
+        if (state := self._fit.state) != fitness.OK:
+            found["senses"] = state
         if self._is_operator(request):
             more = {"calls": self._door.calls, "room": room, "lag_s": round(self._admission.load.lag_s, 3)}
-            found |= more | {"agent": self._runtime.describe(), "draining": self._drain.begun}
+            found |= more | self._fit.describe() | {"agent": self._runtime.describe(), "draining": self._drain.begun}
             found["descriptors"] = {
                 "open": self._descriptors.open,
                 "most": self._descriptors.most,
@@ -344,6 +350,8 @@ class _Desk:
         if not self._is_operator(request):
             raise Refused(403, "only the networks of server.operators may read this")
         self._metrics.calls.set(self._door.calls)
+        self._metrics.senses_late.set(self._runtime.late_s())
+        self._metrics.senses_given_up.set(len(self._runtime.given_up()))
         self._metrics.draining.set(self._drain.begun)
         self._metrics.connections.set(len(self._connections))
         self._metrics.descriptors.set(self._descriptors.open)
@@ -353,7 +361,8 @@ class _Desk:
 
     @property
     def _room(self) -> int:
-        return 0 if self._admission.load.heavy or self._descriptors.short else self._door.open_to
+        shut = self._admission.load.heavy or self._descriptors.short or self._fit.state != fitness.OK
+        return 0 if shut else self._door.open_to
 
     def _is_operator(self, request: Request) -> bool:
         if not self._admission.guarded:
@@ -376,6 +385,9 @@ class _Switchboard:
     async def trickle(self, pc_id: str, candidates: list[tuple[str, str]], /) -> None:
         found = [Candidate(candidate=text, sdp_mid=mid) for text, mid in candidates]
         await self._door.trickle(Trickle(pc_id=pc_id, candidates=found))
+
+    def allow(self, pc_id: str, senses: frozenset[str] | None, recording: bool | None, /) -> dict[str, Any]:
+        return self._door.allow(pc_id, senses, recording)
 
     def bye(self, pc_id: str, /) -> None:
         self._door.bye(Bye(pc_id=pc_id))

@@ -29,6 +29,11 @@ class Around:
         """The caller's."""
         return self._inner.senses
 
+    @property
+    def types(self) -> bool:
+        """Whether the caller can type."""
+        return bool(getattr(self._inner, "types", True))
+
     async def receive(self, feed: Feed, clock: Clock) -> None:
         """Let the caller's media through."""
         await self._inner.receive(feed, clock)

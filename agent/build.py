@@ -9,7 +9,7 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ from typing import Any
 
 import structlog
 
-from agent import models
+from agent import gaps, models
 from agent.clock import Clock, SystemClock, today
 from agent.config import Config, ConfigError, Use
 from agent.farewell import HELP, LINE
+from agent.housing.breaker import GIVEN_UP
 from agent.housing.estate import Estate
 from agent.housing.house import LoadFailed
 from agent.itself import Itself
@@ -36,6 +37,7 @@ from agent.privacy import deployment
 from agent.privacy.gate import Gate
 from agent.privacy.kept import journal_of, ledger_of
 from agent.privacy.ledger import Ledger
+from agent.sense_map import SenseMap
 from agent.standby import Standby
 from agent.thinking import Thinker
 from agent.tracing import Tracing
@@ -256,6 +258,12 @@ class Runtime:
     webhook: Webhook | None = None
     estate: Estate | None = None
     tracing: Tracing | None = None
+    offered: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def senses(self) -> SenseMap:
+        """The senses that callers can allow."""
+        return SenseMap.of(self.parts.workers)
 
     def watch(self, told: Callable[[str], None]) -> None:
         """Let ``told`` take the outcomes of the webhook, from its thread."""
@@ -291,11 +299,20 @@ class Runtime:
             "voice": self.parts.voice.name,
             "workers": [w.name for w in self.parts.workers],
             "safety": "off" if self.parts.lane is None else "on",
-            "privacy": deployment.describe(self.config),
+            "privacy": deployment.describe(self.config, self.offered),
             **({"traces_to": traces_host(self.config)} if self.tracing is not None else {}),
             **({"away": away} if self.estate is not None and (away := self.estate.away()) else {}),
             **(self.parts.policy.about() if isinstance(self.parts.policy, Minds) else {}),
         }
+
+    def given_up(self) -> frozenset[str]:
+        """Return the names of the senses whose process is given up for the time being."""
+        away = self.estate.away() if self.estate is not None else {}
+        return frozenset(name for name, state in away.items() if state == GIVEN_UP)
+
+    def late_s(self) -> float:
+        """Return how late the senses are, see :class:`agent.pace.Pace`."""
+        return self.parts.pace.late_s
 
     def sends_to(self) -> list[str]:
         """Return the names of other machines that are sent words, sound or pictures; none for embedded minds."""
@@ -344,12 +361,15 @@ def runtime(config: Config, resolve: Resolve | None = None) -> Runtime:
         mind = loading.submit(thinker, config, resolve)  # the slowest to load, beside the others
         speaking = voice(config.voice, resolve)
         safety = lane(config, resolve)
+        country = helplines.country(config.safety.locale)
         standby = Standby()
         ready = _settled(estate)
+        offered = deployment.offered(config, SenseMap.of(ready))
         about = itself(config, mind.result(), ready)
         loading.submit(about.warm)
         parts = Parts(ready, mind.result(), speaking, config.call, safety, standby, about)
-        loading.submit(asyncio.run, standby.warm(speaking, (*config.call.reply.lines, LINE, HELP))).result()
-        made = Runtime(config, parts, ledger_of(config), webhook(config), estate, open_tracing(config))
+        told = [line for typing in (True, False) for line in gaps.lines(country, typing=typing).values()]
+        loading.submit(asyncio.run, standby.warm(speaking, (*config.call.reply.lines, LINE, HELP, *told))).result()
+        made = Runtime(config, parts, ledger_of(config), webhook(config), estate, open_tracing(config), offered)
         undo.pop_all()
         return made

@@ -32,6 +32,11 @@ class Inbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def oldest(self) -> T | None:
+        """What has waited for longest."""
+        return self._items[0] if self._items else None
+
     def offer(self, item: T) -> None:
         """Put ``item`` in, dropping the oldest one if there is no room."""
         if len(self._items) == self._capacity:

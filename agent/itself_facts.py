@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from agent.sense_map import SenseMap
 from perception.context import ContextWindow, Turn
-from perception.media import AudioChunk, Text, VideoFrame
+from perception.media import Text
 from perception.percept import FACE, TRANSCRIPT
 from perception.timebase import SECOND, Nanos
 from perception.workers import WorkerFactory
@@ -112,15 +113,15 @@ def now_of(
         journal: whether a journal of the call is written.
         recording: whether the caller allows words in it.
     """
-    sight = _state(VideoFrame, workers, allowed, cues.lost & _BLIND)
-    hearing = _state(AudioChunk, workers, allowed, cues.lost & _DEAF)
+    known = SenseMap.of(workers)
+    sight, hearing = _state(known.eyes, allowed, cues.lost & _BLIND), _state(known.ears, allowed, cues.lost & _DEAF)
     if sight == "yes":
         face = window.latest(FACE, _SEEN)
         sight = "unsure" if face is None else "absent" if face.label == "absent" or cues.absent else "yes"
     if hearing == "yes" and not _heard(window):
         hearing = "unsure"
     look = "distress" if (cues.face_distress or 0.0) >= SHOWN else "joy" if cues.smiling >= SHOWN else "neutral"
-    names = {worker.name for worker in workers if allowed is None or worker.name in allowed}
+    names = known.names if allowed is None else known.names & allowed
     hints = ["your words"]
     if facts.affect and hearing in {"yes", "unsure"} and "prosody" in names:
         hints.append("the sound of your voice")
@@ -138,8 +139,7 @@ def now_of(
     )
 
 
-def _state(kind: type, workers: Sequence[WorkerFactory], allowed: frozenset[str] | None, lost: frozenset[str]) -> str:
-    takes = {worker.name for worker in workers if kind in worker.accepts}
+def _state(takes: frozenset[str], allowed: frozenset[str] | None, lost: frozenset[str]) -> str:
     if not takes:
         return "none"
     if allowed is not None and not takes & allowed:

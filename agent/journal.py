@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from agent.privacy.masking import mark, serialisable, withhold
 from perception.context import Turn
@@ -152,6 +152,18 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     return found
 
 
+class Out(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> int:
+        """Write text."""
+        ...
+
+    def flush(self) -> object:
+        """Keep nothing back."""
+        ...
+
+
 class Journal:
     """Writes events to an open text file, one JSON object per line.
 
@@ -160,7 +172,7 @@ class Journal:
         personal: whether words, looks and reasons may be written; where that can change, what tells it.
     """
 
-    def __init__(self, out: TextIO, *, personal: bool | Callable[[], bool] = False) -> None:
+    def __init__(self, out: Out, *, personal: bool | Callable[[], bool] = False) -> None:
         self._out = out
         self._personal = personal
 

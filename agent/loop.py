@@ -16,8 +16,6 @@ from agent.action import Caption, HoldAudio, StopAudio
 from agent.clock import Clock
 from agent.closing import close_all, settle
 from agent.disclosure import Disclosing
-from agent.farewell import CUE_CLOSING, Farewell
-from agent.initiative import Initiative
 from agent.journal import Body, Event, Metric, Note, Sink
 from agent.parts import Parts
 from agent.permits import Permits
@@ -31,6 +29,7 @@ from agent.standby import Mouth, VoiceHealth
 from agent.thinking import Thinking
 from agent.transports import Hangup, Signal, Transport
 from agent.turns import Consider, Draft, GiveWay, Hold, Move, Resume, Scrap, TurnTaker
+from agent.unasked import STOPPED, Unasked
 from agent.vitals import Vitals
 from perception.context import CUE_END_OF_TURN, CUE_NOTHING, CUE_QUESTION, ContextWindow, RollingContext, Turn
 from perception.media import AudioChunk, Media, Text
@@ -75,7 +74,6 @@ class Call:
             record=self._record,
             number=self._next_number,
         )
-        self._initiative = Initiative(self._options.initiative)
         self._items: asyncio.Queue[_Item] = asyncio.Queue(INBOX)
         self._senses = Senses(parts.workers, clock, self._items.put, self._options.senses)
         self._renewing = Renewing(parts.policy.session)
@@ -91,8 +89,8 @@ class Call:
         self._replies = 0
         self._permits = Permits(transport, parts, self._senses, self._context, clock, self._record)
         self._mouth = Mouth(parts.voice, parts.standby, VoiceHealth(self._options.reply.voice_rest))
-        self._vitals = Vitals(self._senses, self._items)
-        self._farewell = Farewell()
+        self._vitals = Vitals(self._senses, self._items, parts.pace)
+        self._unasked = Unasked(parts, self._senses, typing=bool(getattr(transport, "types", True)))
         self._face_noted: Nanos = -SECOND
         self._greets = self._options.greeting
         self._only_questions = self._options.answers == "questions"
@@ -165,7 +163,9 @@ class Call:
             for lost in self._permits.lost(now):
                 self._record(lost)
                 self._context.note(lost)
-                self._initiative.saw(lost, now)
+                self._unasked.saw(lost, now)
+            for note in self._unasked.gaps.step(now, self._permits.allowed):
+                self._record(note)
             await self._reacting.tick(now, replying=self._reply is not None)
             for metric in self._vitals.step(now):
                 self._record(metric)
@@ -189,7 +189,7 @@ class Call:
     async def _take_in(self, percept: Percept, now: Nanos) -> None:
         self._record(percept)
         self._vitals.saw(percept)
-        self._initiative.saw(percept, now)
+        self._unasked.saw(percept, now)
         if percept.kind == FACE:
             if percept.end - self._face_noted >= self._options.face_every:
                 self._face_noted = percept.end
@@ -213,12 +213,12 @@ class Call:
     async def _signalled(self, signal: Signal, now: Nanos) -> None:
         match signal.kind:
             case "stop":
-                await self._make([GiveWay("asked to stop", now)])
+                await self._make([GiveWay(STOPPED, now)])
             case "push_to_talk":
                 await self._make(self._turns.push_to_talk(signal.enabled, signal.held, now))
             case "closing":
                 self._record(Note("closing", data={"seconds": round(as_seconds(signal.left))}))
-                self._farewell.begin(now, signal.left)
+                self._unasked.farewell.begin(now, signal.left)
             case _:
                 self._permits.notice()
 
@@ -230,7 +230,7 @@ class Call:
             await self._drop(cut=True)
             self._turns = TurnTaker(self._options.turns)
         unlearn(self._context, self._permits.allowed, self._parts.workers)
-        self._initiative = Initiative(self._options.initiative)
+        self._unasked.forget()
         self._reacting.forget()
         self._renewing.renew()
         self._preparing.touch()
@@ -247,7 +247,7 @@ class Call:
                     await self._draft(turn)
                 case Scrap():
                     await self._preparing.scrap()
-                case _ if self._only_questions:
+                case _ if self._only_questions or self._unasked.insists(self._reply, move):
                     pass  # whoever talks in a recording does not talk to the agent, and interrupts no answer
                 case Hold(since):
                     if self._reply is not None:
@@ -315,7 +315,7 @@ class Call:
             self._next_number(),
             window,
             move.turn.end if move.turn is not None else window.end,
-            session=self._farewell if move.cue == CUE_CLOSING else self._session,
+            session=self._unasked.session(move.cue) or self._session,
             mouth=self._mouth,
             transport=self._transport,
             clock=self._clock,
@@ -334,11 +334,8 @@ class Call:
         return self._replies
 
     async def _take_initiative(self, now: Nanos) -> None:
-        busy = self._reply is not None or self._turns.person_speaking or bool(self._turns.hearing)
-        if self._farewell.due(now, busy=busy):
-            await self._make([Consider(CUE_CLOSING)])
-            return
-        if not self._only_questions and (cue := self._initiative.due(now, busy=busy)):
+        talking = self._turns.person_speaking or bool(self._turns.hearing)
+        if cue := self._unasked.due(now, replying=self._reply is not None, talking=talking):
             await self._make([Consider(cue)])
 
     async def _run(self, reply: Reply) -> None:
@@ -379,7 +376,7 @@ class Call:
     def _say_turn(self, turn: Turn) -> None:
         self._context.note(turn)
         self._turns.told(turn)
-        self._initiative.told(turn, self._clock.now())
+        self._unasked.told(turn, self._clock.now())
         self._record(turn)
 
     def _state(self, state: str) -> None:
@@ -390,7 +387,7 @@ class Call:
 
     def _record(self, body: Body) -> None:
         if isinstance(body, Note) and body.event == "safety":
-            self._farewell.danger = True
+            self._unasked.farewell.danger = True
         event = Event(self._clock.now(), body)
         for sink in self._sinks:
             sink(event)

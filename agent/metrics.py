@@ -31,6 +31,8 @@ class Metrics:
 
     Attributes:
         calls: callers now.
+        senses_late: how late the senses are.
+        senses_given_up: senses whose process is given up.
         draining: whether no new calls are taken.
         offers: HTTP answers to offers, by status.
         refused: offers that were refused, by reason.
@@ -49,6 +51,10 @@ class Metrics:
         self.calls = Gauge("rapport_calls", "Callers now", registry=self._registry)
         self.offers = Counter("rapport_offers", "Offers by HTTP status", ["status"], registry=self._registry)
         self.refused = Counter("rapport_refused", "Refused offers by reason", ["reason"], registry=self._registry)
+        self.senses_late = Gauge("rapport_senses_late_seconds", "How late the senses are", registry=self._registry)
+        self.senses_given_up = Gauge(
+            "rapport_senses_given_up", "Senses whose process is given up", registry=self._registry
+        )
         self.draining = Gauge("rapport_draining", "Whether no new calls are taken", registry=self._registry)
         self.relay = Gauge("rapport_relay", "Whether a TURN server gives relays", registry=self._registry)
         self.connections = Gauge("rapport_connections", "TCP connections now", registry=self._registry)

@@ -9,6 +9,7 @@ from agent.disclosure import DisclosureOptions
 from agent.initiative import InitiativeOptions
 from agent.itself import Itself
 from agent.lane import SafetyLane
+from agent.pace import Pace
 from agent.reply import ReplyOptions
 from agent.senses import SensesOptions
 from agent.standby import Standby
@@ -69,6 +70,7 @@ class Parts:
         lane: stands around each session of the policy; ``None`` where it is switched off.
         standby: lines kept as sound, for when the voice fails.
         itself: answers questions about the agent, in front of the policy; ``None`` leaves them to the policy.
+        pace: how late the senses of all calls are.
     """
 
     workers: Sequence[WorkerFactory]
@@ -78,3 +80,4 @@ class Parts:
     lane: SafetyLane | None = None
     standby: Standby = field(default_factory=Standby)
     itself: Itself | None = None
+    pace: Pace = field(default_factory=Pace)

@@ -9,6 +9,7 @@ from agent.consent import Bystanders, permitted, refused_senses
 from agent.journal import Body, Note
 from agent.parts import Parts
 from agent.privacy.withdrawal import Left, reporters_of
+from agent.sense_map import SenseMap
 from agent.senses import Senses
 from agent.transports import Transport
 from agent.watch import NAMES, MediaType, MediaWatch
@@ -45,6 +46,7 @@ class Permits:
         self.allowed: frozenset[str] | None = transport.senses
         self._transport = transport
         self._workers = parts.workers
+        self._map = SenseMap.of(parts.workers)
         self._senses = senses
         self._context = context
         self._clock = clock
@@ -96,8 +98,9 @@ class Permits:
     def wanted(self) -> frozenset[MediaType]:
         """Return the media that at least one allowed worker wants."""
         allowed = self.allowed
-        accepted = {k for w in self._workers if allowed is None or w.name in allowed for k in w.accepts}
-        return frozenset(NAMES.keys() & accepted)
+        names = self._map.names if allowed is None else allowed
+        found: set[MediaType] = {AudioChunk} if names & self._map.ears else set()
+        return frozenset(found | ({VideoFrame} if names & self._map.eyes else set()))
 
     def lost(self, now: Nanos) -> list[Percept]:
         """Return ``sense_lost`` or ``sense_back`` for wanted media that went or came back."""

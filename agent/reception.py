@@ -14,6 +14,7 @@ from agent.asking import address_of, token_of
 from agent.descriptors import Descriptors
 from agent.doors import Admission
 from agent.drain import Drain
+from agent.fitness import Fitness
 from agent.metrics import Metrics
 from agent.refusal import Refused, Visitor
 from agent.server_options import ServerConfig
@@ -31,11 +32,19 @@ class Reception:
         drain: whether new calls are taken.
         metrics: counts who came in and who did not.
         descriptors: whether there are enough for one more call.
+        fitness: of the senses.
     """
 
     def __init__(
-        self, server: ServerConfig, admission: Admission, drain: Drain, metrics: Metrics, descriptors: Descriptors
+        self,
+        server: ServerConfig,
+        admission: Admission,
+        drain: Drain,
+        metrics: Metrics,
+        descriptors: Descriptors,
+        fitness: Fitness,
     ) -> None:
+        self._fitness = fitness
         self._server = server
         self._admission = admission
         self._drain = drain
@@ -84,11 +93,12 @@ class Reception:
         """See that new calls are taken.
 
         Raises:
-            Refused: the server is about to stop.
+            Refused: the server is about to stop, or its senses are not fit for one more.
         """
         if self._drain.begun:
             wait_s = round(self._drain.left_s) + _BACK_S
             raise Refused(503, "the server is about to stop and takes no new calls", wait_s, kind="draining")
+        self._fitness.check()
 
     @contextmanager
     def enter(self, asked: HTTPConnection, token: str | None = None) -> Iterator[Visitor]:
@@ -99,7 +109,8 @@ class Reception:
             token: that came otherwise than in a header or the query.
 
         Raises:
-            Refused: the server stops, the machine is too busy, or the token is not good.
+            Refused: the server stops, its senses are not fit for one more call, the machine is too busy, or the token
+                is not good.
         """
         self.open()
         self._descriptors.check()

@@ -56,6 +56,7 @@ class Reply:
         waits: whether it only thinks until :meth:`let_out`.
 
     Attributes:
+        cue: why the policy was asked.
         emotion: what it has shown last.
         held: whether its sound is held back on purpose.
         stalled: whether its sound did not leave and was given up.
@@ -78,6 +79,7 @@ class Reply:
         waits: bool = False,
     ) -> None:
         self.number = number
+        self.cue = window.cue
         self.answers = answers
         self.emotion = "neutral"
         self.held = False

@@ -101,6 +101,21 @@ class SenseReport:
     waiting: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A sense that is lost for the time being.
+
+    Attributes:
+        name: of the worker.
+        since: when it was noticed, on the call's clock.
+        why: of its process, see :class:`agent.housing.WorkerAway`; ``""`` where the worker itself failed.
+    """
+
+    name: str
+    since: Nanos
+    why: str = ""
+
+
 class Senses:
     """All workers of one call.
 
@@ -152,6 +167,14 @@ class Senses:
         """Return the numbers of every sense."""
         return [sense.report() for sense in self._senses]
 
+    def away(self) -> list[Away]:
+        """Return the senses that are lost."""
+        return [found for sense in self._senses if (found := sense.away) is not None]
+
+    def late(self) -> Nanos:
+        """Return how old the oldest sound is that some sense has not taken in yet; of senses that are lost, nothing."""
+        return max((sense.late() for sense in self._senses if sense.hears), default=0)
+
     @property
     def busy(self) -> bool:
         """Whether any worker still has media waiting or in hand."""
@@ -163,6 +186,9 @@ class _Sense:
         self.name = factory.name
         self.accepts = factory.accepts
         sees = VideoFrame in self.accepts
+        self.hears = AudioChunk in self.accepts
+        self.away: Away | None = None
+        self._hand: Nanos | None = None
         self._nice = niceness(self.accepts)
         self.inbox: Inbox[Media] = Inbox(options.video_capacity if sees else options.audio_capacity)
         self._factory = factory
@@ -183,7 +209,7 @@ class _Sense:
             batch = await self.inbox.take_all()
             now = self._clock.now()
             self._lags.append(now - _end(batch[-1]))
-            self._working = True
+            self._working, self._hand = True, _end(batch[0])
             try:
                 percepts = await self._feed(batch)
             except asyncio.CancelledError:
@@ -192,9 +218,9 @@ class _Sense:
                 await self._fail(error, _end(batch[-1]))
                 continue
             finally:
-                self._working = False
+                self._working, self._hand = False, None
             if self._lost:
-                self._lost = False
+                self._lost, self.away = False, None
                 self._pause = self._options.backoff
                 await self._emit(self._sense_percept(SENSE_BACK, _end(batch[-1])))
             for percept in percepts:
@@ -213,6 +239,8 @@ class _Sense:
         if away is None or not self._lost:
             self._failures += 1
             self._log(error)
+        why = away.why if away is not None else ""
+        self.away = Away(self.name, self.away.since if self.away is not None else self._clock.now(), why)
         pause = self._options.backoff if away is not None else self._pause
         if isinstance(error, TimeoutError):
             if isinstance(self._worker, Elsewhere):
@@ -267,6 +295,11 @@ class _Sense:
             self._own_thread.close()
         if isinstance(self._own, OfCall):
             self._own.leave()
+
+    def late(self) -> Nanos:
+        oldest = self.inbox.oldest
+        since = self._hand if self._hand is not None else _end(oldest) if oldest is not None else None
+        return 0 if since is None or self._lost else max(0, self._clock.now() - since)
 
     @property
     def busy(self) -> bool:

@@ -44,6 +44,10 @@ class ServerConfig:
         connections_per_address: the same for those from one address that is no trusted proxy.
         head_within: time for the head of a request to come.
         most_lag: median lateness of the event loop over a second from which on no new call is taken.
+        most_sense_lag: how late the senses that hear typically are, over five seconds in the call that fares worst,
+            from which on no new call is taken.
+        needs: without which senses no new call is taken, where their process is given up: ``hearing``, those that
+            hear; ``all``; or ``none``.
         degraded_after: time without a sign of life after which a caller's link counts as degraded.
         lost_after: the same after which it counts as lost; from then on the line goes to whoever asks for the last one.
         dead_after: the same after which the call ends.
@@ -75,6 +79,8 @@ class ServerConfig:
     connections_per_address: int = 64
     head_within: Nanos = 10 * SECOND
     most_lag: Nanos = SECOND // 10
+    most_sense_lag: Nanos = SECOND
+    needs: str = "hearing"
     degraded_after: Nanos = 2 * SECOND
     lost_after: Nanos = 10 * SECOND
     dead_after: Nanos = 15 * SECOND
@@ -110,6 +116,10 @@ class ServerConfig:
                 )
         if self.most_lag <= 0:
             raise ValueError(f"server.most_lag is {self.most_lag / SECOND:g}, expected more than 0")
+        if self.most_sense_lag <= 0:
+            raise ValueError(f"server.most_sense_lag is {self.most_sense_lag / SECOND:g}, expected more than 0")
+        if self.needs not in ("hearing", "all", "none"):
+            raise ValueError(f"server.needs is {self.needs!r}, expected 'hearing', 'all' or 'none'")
         if not SECOND <= self.degraded_after < self.lost_after < self.dead_after:
             raise ValueError(
                 f"server.degraded_after, lost_after and dead_after are {self.degraded_after / SECOND:g}, "

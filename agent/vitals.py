@@ -6,11 +6,13 @@ import asyncio
 from typing import Any, Final
 
 from agent.journal import Metric
+from agent.pace import Pace
 from agent.senses import Senses
 from perception.percept import Percept
 from perception.timebase import SECOND, Nanos, as_seconds
 
 EVERY: Final[Nanos] = 5 * SECOND
+PACE: Final[Nanos] = SECOND // 2
 _RUNTIME: Final = "runtime"
 
 
@@ -20,9 +22,12 @@ class Vitals:
     Args:
         senses: its workers.
         items: the queue in front of its reader.
+        pace: takes how late the senses are, for all calls.
     """
 
-    def __init__(self, senses: Senses, items: asyncio.Queue[Any]) -> None:
+    def __init__(self, senses: Senses, items: asyncio.Queue[Any], pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        self._paced: Nanos = 0
         self._senses = senses
         self._items = items
         self._seen: dict[str, Nanos] = {}
@@ -40,6 +45,9 @@ class Vitals:
 
     def step(self, now: Nanos) -> list[Metric]:
         """Return, every five seconds, what gave way since, and how much waits where anything does."""
+        if now >= self._paced:
+            self._paced = now + PACE
+            self._pace.saw(self, self._senses.late())
         if now < self._due:
             return []
         self._due = now + EVERY
@@ -54,7 +62,8 @@ class Vitals:
         return found
 
     def last(self) -> list[Metric]:
-        """Return the lag of each sense over the call, and what gave way since the last step."""
+        """Return the lag of each sense over the call, and what gave way since the last step. The call is over."""
+        self._pace.left(self)
         found: list[Metric] = []
         for report in self._senses.report():
             found.append(Metric(f"{report.name}_lag", report.lag_s))

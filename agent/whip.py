@@ -16,26 +16,39 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent.asking import call_of, text_of
+from agent.asking import body_of, call_of, check_type, text_of
 from agent.reception import Reception
 from agent.refusal import Refused, Visitor
+from agent.wire import Sense
 
 PATH: Final = "/whip"
 
 _SDP: Final = "application/sdp"
 _FRAGMENT: Final = "application/trickle-ice-sdpfrag"
+_JSON: Final = "application/json"
+_PATCHES: Final = f"{_FRAGMENT}, {_JSON}"
 _MOST_LINES: Final = 256
 _MOST_CANDIDATES: Final = 32
 _LONGEST: Final = 512
 _MID: Final = re.compile(r"[A-Za-z0-9._~-]{1,32}")
 _UNSTORED: Final = {"Cache-Control": "no-store"}
+
+
+class Allow(BaseModel):
+    """What a publisher takes back, or allows again; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    senses: Annotated[frozenset[Sense], Field(max_length=64)] | None = None
+    recording: bool | None = None
 
 
 class House(Protocol):
@@ -47,6 +60,10 @@ class House(Protocol):
 
     async def trickle(self, pc_id: str, candidates: list[tuple[str, str]], /) -> None:
         """Add addresses, each with its ``mid``, or raise ``Refused``."""
+        ...
+
+    def allow(self, pc_id: str, senses: frozenset[str] | None, recording: bool | None, /) -> Mapping[str, Any]:
+        """Change what may be perceived and kept, ``None`` for no change; return what holds, or raise ``Refused``."""
         ...
 
     def bye(self, pc_id: str, /) -> None:
@@ -75,7 +92,7 @@ class Whip:
             (PATH, "OPTIONS", self.options),
             (PATH, "POST", self.publish),
             (call, "OPTIONS", self.options),
-            (call, "PATCH", self.trickle),
+            (call, "PATCH", self.patch),
             (call, "DELETE", self.end),
         ]
         known = [Route(path, handler, methods=[method]) for path, method, handler in found]
@@ -85,7 +102,7 @@ class Whip:
     async def options(self, request: Request) -> Response:
         """Say what may be sent here."""
         self._reception.check_origin(request)
-        return Response(status_code=204, headers={"Accept-Post": _SDP, "Accept-Patch": _FRAGMENT})
+        return Response(status_code=204, headers={"Accept-Post": _SDP, "Accept-Patch": _PATCHES})
 
     async def publish(self, request: Request) -> Response:
         """Begin a call."""
@@ -99,15 +116,22 @@ class Whip:
         answer = Response(found["sdp"], 201, media_type=_SDP, headers=_UNSTORED)
         answer.headers["Location"] = f"{PATH}/{name}"
         answer.headers["ETag"] = _etag(name)
-        answer.headers["Accept-Patch"] = _FRAGMENT
+        answer.headers["Accept-Patch"] = _PATCHES
         for server in self._ice():
             for link in links(server):
                 answer.headers.append("Link", link)
         return answer
 
-    async def trickle(self, request: Request) -> Response:
-        """Take in addresses that became known after the offer."""
+    async def patch(self, request: Request) -> Response:
+        """Take in addresses that became known after the offer; or, as JSON, what is taken back of what is allowed."""
         self._reception.check_origin(request)
+        if check_type(request, _FRAGMENT, _JSON) == _JSON:
+            wished = await body_of(request, Allow)
+            holds = self._house.allow(call_of(request), wished.senses, wished.recording)
+            return JSONResponse(dict(holds), headers=_UNSTORED)
+        return await self._trickle(request)
+
+    async def _trickle(self, request: Request) -> Response:
         name = call_of(request)
         match request.headers.get("if-match"):
             case None:
@@ -120,8 +144,10 @@ class Whip:
         return Response(status_code=204, headers=_UNSTORED)
 
     async def end(self, request: Request) -> Response:
-        """Hang up."""
+        """Hang up; with ``?erase`` all that was allowed is taken back first, so that nothing of the call is kept."""
         self._reception.check_origin(request)
+        if "erase" in request.query_params:
+            self._house.allow(call_of(request), frozenset(), False)
         self._house.bye(call_of(request))
         return Response(status_code=200, headers=_UNSTORED)
 

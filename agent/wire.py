@@ -23,7 +23,7 @@ its ``server-message``, whose ``data`` is ``{v: 1, t, ...}`` with ``t`` one of
 ==============  ==================================================================================
 
 A client says, as RTVI ``client-message`` with ``{t, d}``: ``consent {senses, version, locale?, recording?}``,
-``senses {senses, recording?}``, ``push-to-talk {enabled?, held}``, ``stop``, ``ping``. Each is answered by a
+``senses {senses?, recording?}``, ``push-to-talk {enabled?, held}``, ``stop``, ``ping``. Each is answered by a
 ``server-response`` of the same id; whatever is not understood by an ``error-response`` with the reason. A client
 sends something every second, or its link counts as degraded.
 """
@@ -120,11 +120,11 @@ class Consent(_Model):
 
 
 class Senses(_Model):
-    """A change of mind in mid-call; of ``recording`` none where it is left out."""
+    """A change of mind in mid-call; of ``senses`` or ``recording`` none where they are left out."""
 
     t: Literal["senses"] = "senses"
     id: Id = ""
-    senses: frozenset[Sense] = Field(max_length=64)
+    senses: Annotated[frozenset[Sense], Field(max_length=64)] | None = None
     recording: bool | None = None
 
 
@@ -231,6 +231,7 @@ class Outbound(BaseModel):
     model_config = ConfigDict(frozen=True)
     TO_THE_PERSON: ClassVar[frozenset[str]] = frozenset(
         {"consent_stored", "consent_not_stored", "consent_withdrawn", "erased", "not_erased", "closing"}
+        | {"senses_away", "words_lost"}
     )
     MISSABLE: ClassVar[frozenset[str]] = frozenset({"percept", "thought", "metric", "note"})
 

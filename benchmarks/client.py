@@ -42,6 +42,7 @@ from agent.clock import SystemClock
 from agent.config import Config
 from agent.journal import Event
 from agent.privacy.options import DeploymentOptions
+from agent.sense_map import SenseMap
 from agent.server_options import ServerConfig
 from agent.transports import Hangup, Signal, Transport
 from perception.media import AudioChunk, Media
@@ -89,6 +90,16 @@ class Listening:
 
     def watch(self, told: Callable[[str], None], /) -> None:
         """There is no webhook."""
+
+    @property
+    def senses(self) -> SenseMap:
+        return SenseMap()
+
+    def given_up(self) -> frozenset[str]:
+        return frozenset()
+
+    def late_s(self) -> float:
+        return 0.0
 
     def sends_to(self) -> list[str]:
         return []

@@ -15,6 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
+from agent.sense_map import SenseMap
 from agent.transports import Feed, Hangup, Signal, Transport
 from agent.transports._opus import OpusDecoder
 from agent.transports._reorder import AudioInlet, Packet, install
@@ -221,6 +222,16 @@ class Recorder:
 
     def watch(self, told: Callable[[str], None], /) -> None:
         """There is no webhook."""
+
+    @property
+    def senses(self) -> SenseMap:
+        return SenseMap()
+
+    def given_up(self) -> frozenset[str]:
+        return frozenset()
+
+    def late_s(self) -> float:
+        return 0.0
 
     def sends_to(self) -> list[str]:
         return []

@@ -19,6 +19,7 @@ from agent.journal import Decided, Event, Metric, Note, as_json
 from agent.loop import Call
 from agent.media_file import MediaError, open_media
 from agent.parts import Parts
+from agent.sense_map import SenseMap
 from agent.staged import Mute
 from agent.transports import AT_END, Feed, Signal, Transport
 from perception.context import Turn
@@ -83,8 +84,8 @@ def replay(
     native = condition.feed == "native"
     options = dataclasses.replace(parts.options, context=condition.bounds(duration, fps), keep_media=native)
     ours = Parts([] if native else parts.workers, witness, Mute(), options)
-    wanted: tuple[type, ...] = (*((AudioChunk,) if item.hears else ()), *((VideoFrame,) if item.sees else ()))
-    allowed = frozenset(w.name for w in parts.workers if any(kind in wanted for kind in w.accepts))
+    known = SenseMap.of(parts.workers)
+    allowed = (known.ears if item.hears else frozenset()) | (known.eyes if item.sees else frozenset())
     door = build.door(
         Use(
             "replay",

@@ -17,7 +17,6 @@ from agent.onboard.beside import beside
 from agent.onboard.station import Station
 from agent.onboard.terminal import Terminal
 from agent.privacy import deployment
-from perception.media import AudioChunk, VideoFrame
 from perception.timebase import SECOND, Nanos
 
 VERSION: Final = "talk-1"
@@ -49,12 +48,12 @@ class Agreed:
 
 def hearing(runtime: build.Runtime) -> frozenset[str]:
     """Return the names of the senses that listen."""
-    return frozenset(w.name for w in runtime.parts.workers if AudioChunk in w.accepts)
+    return runtime.senses.ears
 
 
 def seeing(runtime: build.Runtime) -> frozenset[str]:
     """Return the names of the senses that look."""
-    return frozenset(w.name for w in runtime.parts.workers if VideoFrame in w.accepts)
+    return runtime.senses.eyes
 
 
 def within_reach(runtime: build.Runtime, station: Station) -> frozenset[str] | None:

@@ -1,18 +1,11 @@
-"""What a person agreed to, and which senses that covers."""
+"""What a person agreed to, beside the senses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from perception.media import AudioChunk, VideoFrame
-from perception.percept import EXPRESSION, GAZE
-from perception.workers import WorkerFactory
-
-VOICE: Final = "voice"
-FACE: Final = "face"
 RECORDING: Final = "recording"
 
 PERSON: Final = "person"
@@ -42,32 +35,3 @@ class Agreement:
         for name in ("version", "locale"):
             if getattr(self, name) and not _SAFE.fullmatch(getattr(self, name)):
                 object.__setattr__(self, name, "unreadable")
-
-
-def media_of(senses: frozenset[str] | None, workers: Sequence[WorkerFactory]) -> frozenset[str]:
-    """Return the scopes, ``voice`` and ``face``, of the senses that are allowed.
-
-    A sense belongs to the scope of every medium that its worker takes in: what hears is ``voice``, what sees is
-    ``face``. ``expression`` and ``gaze`` are parts of what sees.
-
-    Args:
-        senses: names that the caller allows, ``None`` for all.
-        workers: of the call.
-    """
-    found: set[str] = set()
-    for worker in workers:
-        if senses is None or worker.name in senses:
-            found |= scopes_of(worker.accepts)
-    if senses is not None and senses & {EXPRESSION, GAZE}:
-        found.add(FACE)
-    return frozenset(found)
-
-
-def scopes_of(accepts: Iterable[type[Any]]) -> frozenset[str]:
-    """Return the scopes that a worker needs which takes in such media."""
-    kinds = tuple(accepts)
-    return frozenset(
-        scope
-        for scope, medium in ((VOICE, AudioChunk), (FACE, VideoFrame))
-        if any(issubclass(medium, k) for k in kinds)
-    )

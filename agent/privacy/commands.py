@@ -51,6 +51,7 @@ def show(config: Config, options: argparse.Namespace, say: Say) -> int:
                 "bytes": call.size,
                 "words": call.personal,
                 "agreed": list(call.scopes),
+                "owed": call.owed,
                 "consent_lines": len(call.entries),
             }
             say(json.dumps(line))
@@ -58,7 +59,8 @@ def show(config: Config, options: argparse.Namespace, say: Say) -> int:
             agreed = ", ".join(call.scopes) or "nothing"
             words = "with words" if call.personal else "no words"
             kept_of = f"{call.size / 1000:.1f} kB, {words}" if call.journals else "no journal"
-            say(f"{call.call:<20} {call.began:<25} {kept_of:<24} agreed: {agreed}")
+            owed = ", erasure owed" if call.owed else ""
+            say(f"{call.call:<20} {call.began:<25} {kept_of:<24} agreed: {agreed}{owed}")
     if not found and not options.json:
         say("nothing is kept of any call")
     return 0
@@ -88,4 +90,6 @@ def expire(config: Config, options: argparse.Namespace, say: Say) -> int:
         f"words taken out of {gone.words} journal(s), {gone.journals} journal(s) and {gone.agreements} line(s) of the "
         f"consent ledger deleted"
     )
-    return 1 if gone.failed else 0
+    if gone.settled or gone.owed:
+        say(f"erased what was taken back in {gone.settled} call(s); it is still owed to {gone.owed}")
+    return 1 if gone.failed or gone.owed else 0

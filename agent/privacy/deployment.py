@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import structlog
 
 from agent.config import Config, ConfigError, Use
 from agent.doors import is_loopback
-from agent.privacy.options import CONTEXTS
+from agent.privacy.options import CONTEXTS, TAKEN
+from agent.sense_map import SenseMap
+
+log = structlog.get_logger(__name__)
 
 _FEELS = frozenset({"prosody", "perception.workers.prosody"})
 _SEES = frozenset({"face", "perception.workers.face"})
@@ -54,17 +60,44 @@ def fit(config: Config) -> Config:
     )
 
 
-def describe(config: Config) -> dict[str, Any]:
+def offered(config: Config, senses: SenseMap) -> list[dict[str, Any]]:
+    """Return the senses of one's own that a page can ask for: ``id``, ``title``, ``what``, and devices, ``needs``.
+
+    Args:
+        config: describes them, ``[privacy.senses.NAME]``.
+        senses: that are loaded.
+
+    Raises:
+        ConfigError: one is described that is not loaded.
+    """
+    for name in config.privacy.senses:
+        if name not in senses.names:
+            known = ", ".join(sorted(senses.names - TAKEN)) or "none but those that ship"
+            raise ConfigError(f"privacy.senses.{name} describes a sense that no worker has; your own are: {known}")
+    found = []
+    for name in sorted((senses.ears | senses.eyes) - TAKEN):
+        told = config.privacy.senses.get(name)
+        if told is None:
+            log.warning("sense_not_offered", sense=name, fix=f"describe it in [privacy.senses.{name}], title and what")
+            continue
+        needs = [*(["mic"] if name in senses.ears else []), *(["camera"] if name in senses.eyes else [])]
+        found.append({"id": name, "title": told["title"].strip(), "what": told["what"].strip(), "needs": needs})
+    return found
+
+
+def describe(config: Config, senses: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Return what a page has to know before anybody agrees: nothing in it is secret.
 
     ``context``; ``affect``, ``on`` or ``off``: whether feelings are inferred from faces and voices; ``records``:
-    whether words are written down where the caller allows it; ``notice``: address of the privacy notice, or empty.
+    whether words are written down where the caller allows it; ``notice``: address of the privacy notice, or empty;
+    ``senses``, where there are some of one's own: as :func:`offered` returns them.
     """
     return {
         "context": config.deployment.context or "personal",
         "affect": "on" if config.deployment.affect else "off",
         "records": records(config),
         "notice": config.privacy.notice,
+        **({"senses": [dict(sense) for sense in senses]} if senses else {}),
     }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final
 
 try:
     import fcntl
@@ -47,15 +48,95 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def append_to(path: Path) -> TextIO:
+class Appender:
+    """A file that text is appended to, and that can be changed in place. Its only writer.
+
+    Nothing is kept back: what could not be written because the disk was full is not written later, when it may have
+    been taken back.
+
+    Args:
+        handle: open for reading and writing.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self.closed = False
+
+    def write(self, text: str, /) -> int:
+        """Append text.
+
+        Raises:
+            OSError: it could not be written whole.
+            ValueError: the file is closed.
+        """
+        if self.closed:
+            raise ValueError("the file is closed")
+        os.lseek(self._handle, 0, os.SEEK_END)
+        data = text.encode()
+        if os.write(self._handle, data) != len(data):
+            raise OSError(errno.ENOSPC, "only a part of it could be written")
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def read(self) -> bytes:
+        """Return all that is in the file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        parts, at = [], 0
+        while part := os.pread(self._handle, _PIECE, at):
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+    def overwrite(self, data: bytes, at: int) -> None:
+        """Put ``data`` in the place of what is there, which needs no room on the disk.
+
+        Raises:
+            OSError: it could not be written whole.
+        """
+        if os.pwrite(self._handle, data, at) != len(data):
+            raise OSError(errno.EIO, "only a part of it could be written")
+
+    def reserve(self, size: int) -> None:
+        """Take room on the disk for so many bytes, where the system can.
+
+        Raises:
+            OSError: there is none.
+        """
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self._handle, 0, size)
+
+    def sync(self) -> None:
+        """Bring it to the disk.
+
+        Raises:
+            OSError: it may not be there.
+        """
+        os.fsync(self._handle)
+
+    def close(self) -> None:
+        """Close it; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            os.close(self._handle)
+
+
+_PIECE: Final = 1 << 20
+
+
+def append_to(path: Path) -> Appender:
     """Open a file to append text to, and mark it as in use until it is closed.
 
     Raises:
         OSError: it cannot be opened.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     _lock(handle, exclusive=False)
-    return os.fdopen(handle, "a", encoding="utf-8")
+    return Appender(handle)
 
 
 def in_use(path: Path) -> bool:

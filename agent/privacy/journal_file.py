@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from agent.journal import Event, Journal, as_line
-from agent.privacy.files import append_to, replace
+from agent.privacy.files import Appender, append_to, replace
 
 log = structlog.get_logger(__name__)
 
@@ -57,28 +58,58 @@ class JournalFile(Journal):
             self._broken = True
             log.error("journal_failed", path=str(self.path), kind=type(error).__name__, fix="the call goes on without")
 
-    def erase(self, change: Change) -> None:
-        """Write the file anew with what ``change`` leaves of each line. May be called from another thread.
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines that can be read; needs no further descriptor while the file is open.
 
         Raises:
-            OSError: it cannot be written, and is as it was.
+            OSError: the file cannot be read.
+        """
+        if self._file.closed:
+            return lines_of(self.path) if self.path.exists() else []
+        return [line for _, _, line in _places(self._file.read()) if line is not None]
+
+    def erase(self, change: Change) -> None:
+        """Leave of each line what ``change`` does. May be called from another thread.
+
+        The file is written anew. Where that cannot be, because the disk is full or no descriptor is left, what goes is
+        covered with blanks in its place.
+
+        Raises:
+            OSError: neither can be.
         """
         with self._alone:
             with self._lock:
                 self._erasing = True
             try:
                 if self.path.exists():  # an operator may have erased all of it
-                    rewrite(self.path, change)
-                    if not self._file.closed:
-                        old, self._file = self._file, append_to(self.path)
-                        self._out = self._file
-                        old.close()
+                    self._erase(change)
             finally:
                 with self._lock:
                     self._erasing = False
                     waiting, self._waiting = self._waiting, []
                     for event in waiting:
                         self._write(event)
+
+    def _erase(self, change: Change) -> None:
+        try:
+            rewrite(self.path, change)
+        except OSError as error:
+            if self._file.closed:
+                mask_file(self.path, change)
+            else:
+                mask(self._file, change)
+            log.warning("journal_masked", path=str(self.path), error=str(error), fix="blanks stand where words were")
+            return
+        if self._file.closed:
+            return
+        old = self._file
+        try:
+            self._file = self._out = append_to(self.path)
+        except OSError as error:
+            self._broken = True
+            log.error("journal_failed", path=str(self.path), error=str(error), fix="the call goes on without")
+        else:
+            old.close()
 
     def close(self) -> None:
         """Close the file, once nothing is being erased any more; may be called twice."""
@@ -95,6 +126,38 @@ def rewrite(path: Path, change: Change) -> None:
     lines = lines_of(path)
     kept = [left for line in lines if (left := change(line)) is not None]
     replace(path, "".join(as_line(line) for line in kept))
+
+
+def mask(file: Appender, change: Change) -> None:
+    """Cover with blanks, in its place, what ``change`` does not leave; a line that cannot be read goes.
+
+    Raises:
+        OSError: a part of it is not covered.
+    """
+    for at, size, line in _places(file.read()):
+        left = change(line) if line is not None else None
+        text = as_line(left).rstrip("\n").encode() if left is not None else b""
+        file.overwrite(text.ljust(size) if len(text) <= size else b" " * size, at)
+    file.sync()
+
+
+def mask_file(path: Path, change: Change) -> None:
+    """Do the same to a file that nobody has opened.
+
+    Raises:
+        OSError: a part of it is not covered.
+    """
+    with closing(append_to(path)) as file:
+        mask(file, change)
+
+
+def _places(data: bytes) -> Iterator[tuple[int, int, dict[str, Any] | None]]:
+    """Yield where each line begins, how many bytes it has without its end, and what it says, if it can be read."""
+    at = 0
+    for raw in data.split(b"\n"):
+        found = list(_parsed([raw.decode(errors="replace")]))
+        yield at, len(raw), found[0] if found else None
+        at += len(raw) + 1
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from agent.privacy.gate import Gate
 from agent.privacy.journal_file import JournalFile
 from agent.privacy.ledger import ERASED, Entry, Ledger, LedgerError
 from agent.privacy.masking import PREFIX
+from agent.privacy.owed import Debt, owed_to, path_of
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class KeptCall:
         journals: files, oldest first; a call that was replayed twice has two.
         pages: that were made of them, beside them.
         entries: its lines in the ledger, oldest first.
+        owed: whether something was taken back in it that could not be erased yet.
     """
 
     call: str
@@ -53,6 +55,7 @@ class KeptCall:
     journals: tuple[Path, ...] = ()
     pages: tuple[Path, ...] = ()
     entries: tuple[Entry, ...] = ()
+    owed: bool = False
 
     @property
     def size(self) -> int:
@@ -116,9 +119,24 @@ def journal_of(config: Config, gate: Gate) -> Iterator[JournalFile | None]:
         log.error("journal_failed", path=str(path), error=str(error), fix="the call goes on without a journal")
         yield None
         return
-    with closing(journal):
+    with closing(journal), _debt_of(config, gate):
         gate.journal = journal
         yield journal
+
+
+@contextmanager
+def _debt_of(config: Config, gate: Gate) -> Iterator[None]:
+    """Take room for what may be owed to the person, while there is some."""
+    try:
+        debt = Debt(ledger_of(config).folder, gate.call_id)
+    except OSError as error:
+        fix = "what is taken back and cannot be erased is owed only until a restart"
+        log.error("no_room_for_debt", call=gate.call_id, error=str(error), fix=fix)
+        yield
+        return
+    with closing(debt):
+        gate.debt = debt
+        yield
 
 
 def journals(config: Config) -> list[tuple[str, Path]]:
@@ -172,6 +190,7 @@ def calls(config: Config) -> list[KeptCall]:
             tuple(files.get(call, ())),
             tuple(sheets.get(call, ())),
             tuple(lines.get(call, ())),
+            owed_to(ledger_of(config).folder, call),
         )
         for call in files.keys() | sheets.keys() | lines.keys()
     ]
@@ -219,6 +238,7 @@ def erase(config: Config, call: str, *, consent_too: bool = False) -> KeptCall:
         for path in (*kept.journals, *kept.pages):
             page_of(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
+        path_of(ledger.folder, call).unlink(missing_ok=True)
         if consent_too:
             ledger.drop(call)
         elif kept.journals or kept.pages:

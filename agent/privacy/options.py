@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+from agent.consent import APART
+from agent.sense_map import GROUPS, SHIPPED
 
 CONTEXTS: Final = ("personal", "kiosk", "care", "research", "workplace", "education")
 
@@ -38,6 +43,17 @@ class DeploymentOptions:
         return self.context not in NO_AFFECT
 
 
+TAKEN: Final = frozenset(SHIPPED) | APART | GROUPS
+"""Names that the page knows by itself."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def taken() -> str:
+    """Return the names that the page knows by itself, to be told."""
+    return ", ".join(sorted(TAKEN))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyOptions:
     """What is kept, and for how long.
@@ -48,9 +64,11 @@ class PrivacyOptions:
         keep_journals_days: days after which a journal is deleted.
         keep_ledger_days: days after which what was agreed to is deleted.
         notice: address of the privacy notice, shown before anybody agrees.
+        senses: what the page says of senses of one's own, by the name of the sense: ``title``, and ``what`` it notices.
+            Nobody can allow in the page what is not described here.
 
     Raises:
-        ValueError: a time is negative, or the notice is no address.
+        ValueError: a time is negative, the notice is no address, or a sense is not described in words.
     """
 
     directory: str = ""
@@ -58,6 +76,7 @@ class PrivacyOptions:
     keep_journals_days: int = 30
     keep_ledger_days: int = 1095
     notice: str = ""
+    senses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("keep_words_days", "keep_journals_days", "keep_ledger_days"):
@@ -65,3 +84,12 @@ class PrivacyOptions:
                 raise ValueError(f"privacy.{name} is {getattr(self, name)}, expected 0 or more days")
         if self.notice and not self.notice.startswith(("https://", "http://")):
             raise ValueError(f"privacy.notice is {self.notice!r}, expected an https:// (or http://) address")
+        for sense, told in self.senses.items():
+            where = f"privacy.senses.{sense}"
+            if not _NAME.fullmatch(sense) or sense in TAKEN:
+                raise ValueError(f"{where}: describe senses of your own; the page has words of its own for {taken()}")
+            if not isinstance(told, dict) or set(told) != {"title", "what"}:
+                raise ValueError(f'{where} needs title = "..." and what = "...", and nothing else')
+            for key, most in (("title", 40), ("what", 200)):
+                if not isinstance(told[key], str) or not 0 < len(told[key].strip()) <= most:
+                    raise ValueError(f"{where}.{key} is {told[key]!r}, expected 1 to {most} characters")

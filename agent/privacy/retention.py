@@ -18,10 +18,12 @@ from agent.privacy.files import in_use
 from agent.privacy.journal_file import rewrite
 from agent.privacy.kept import began, journals, ledger_of, pages
 from agent.privacy.masking import PREFIX, strip
+from agent.privacy.owed import settle
 
 log = structlog.get_logger(__name__)
 
 HOUR_S: Final = 3600.0
+MINUTE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,22 @@ class Expired:
         journals: journals that were deleted.
         agreements: lines of the ledger that were deleted.
         failed: files that could not be changed.
+        settled: calls of which was erased what had been owed.
+        owed: calls to which that is still owed.
     """
 
     words: int = 0
     journals: int = 0
     agreements: int = 0
     failed: int = 0
+    settled: int = 0
+    owed: int = 0
 
 
 def expire(config: Config, now: datetime, clean: set[Path] | None = None) -> Expired:
-    """Delete what is kept longer than the configuration says; never raises for a file that cannot be changed.
+    """Erase what is owed, and delete what is kept longer than the configuration says.
+
+    Never raises for a file that cannot be changed.
 
     Time counts from the begin of the call, or from when something was agreed to. The journal of a call that is going
     on is left alone.
@@ -55,6 +63,7 @@ def expire(config: Config, now: datetime, clean: set[Path] | None = None) -> Exp
     clean = set() if clean is None else clean
     options = config.privacy
     words = gone = agreements = failed = 0
+    debts = settle(ledger_of(config))
     for _, path in journals(config):
         age = now - began(path)
         try:
@@ -86,8 +95,8 @@ def expire(config: Config, now: datetime, clean: set[Path] | None = None) -> Exp
     except OSError as error:
         failed += 1
         log.error("not_expired", error=str(error), fix="mend the folder of the consent ledger, privacy.directory")
-    found = Expired(words, gone, agreements, failed)
-    log.info("expired", words=words, journals=gone, agreements=agreements, failed=failed)
+    found = Expired(words, gone, agreements, failed, debts.done, debts.left)
+    log.info("expired", words=words, journals=gone, agreements=agreements, failed=failed, owed=debts.left)
     return found
 
 
@@ -97,17 +106,19 @@ def now() -> datetime:
 
 
 class Keeper:
-    """Lets what is kept expire, at once and then every hour, in a thread of its own.
+    """Lets what is kept expire, at once and then every hour, in a thread of its own; what is owed, every minute.
 
     Args:
         config: says where things are kept, and for how long.
         every_s: seconds between two times.
+        owed_s: seconds between two looks for what is owed.
     """
 
-    def __init__(self, config: Config, every_s: float = HOUR_S) -> None:
+    def __init__(self, config: Config, every_s: float = HOUR_S, owed_s: float = MINUTE_S) -> None:
         self.times = 0
         self._config = config
         self._every_s = every_s
+        self._owed_s = owed_s
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
@@ -135,8 +146,21 @@ class Keeper:
             with self._changed:
                 self.times += 1
                 self._changed.notify_all()
-                if self._changed.wait_for(lambda: self._closed, self._every_s):
-                    return
+            if self._wait():
+                return
+
+    def _wait(self) -> bool:
+        """Wait until it is time again, and settle what is owed meanwhile; return whether it is to end."""
+        left_s = self._every_s
+        while left_s > 0:
+            step_s = min(left_s, self._owed_s)
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closed, step_s):
+                    return True
+            left_s -= step_s
+            if left_s > 0:
+                settle(ledger_of(self._config))
+        return False
 
 
 @contextmanager

@@ -8,15 +8,16 @@ the reasons and the evidence of decisions go from the journal, for they may spea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from agent.consent import permitted
-from agent.privacy.journal_file import JournalFile, lines_of
+from agent.privacy.journal_file import JournalFile, lines_of, mask_file, rewrite
 from agent.privacy.masking import PREFIX, strip
+from agent.sense_map import Sense, SenseMap
 from perception.context import Entry, RollingContext, Turn
-from perception.media import AudioChunk, Text
+from perception.media import Text
 from perception.percept import PARTIAL, TRANSCRIPT, Percept
-from perception.workers import WorkerFactory
 
 _RESTS: Final = frozenset({"reason", "evidence", "emotion", "tone", "gesture", "intensity"})
 """Keys of a decision that rest on what was seen and heard."""
@@ -37,16 +38,16 @@ class Left:
     def __init__(
         self,
         allowed: frozenset[str] | None,
-        workers: Sequence[WorkerFactory],
+        workers: Sequence[Sense],
         reporters: Iterable[str] = (),
         *,
         recording: bool = True,
     ) -> None:
         self._allowed = allowed
-        self._names = frozenset(worker.name for worker in workers)
-        ears = {worker.name for worker in workers if AudioChunk in worker.accepts}
+        known = SenseMap.of(workers)
+        self._names = known.names
         self._recording = recording
-        self.words = allowed is None or (set(reporters) & self._names or ears) <= allowed
+        self.words = allowed is None or (set(reporters) & self._names or known.ears) <= allowed
 
     def entry(self, entry: Entry) -> Entry | None:
         """Return what is left of an entry of the context; ``None`` for nothing."""
@@ -74,7 +75,7 @@ class Left:
         return kept
 
 
-def unlearn(context: RollingContext, allowed: frozenset[str] | None, workers: Sequence[WorkerFactory]) -> bool:
+def unlearn(context: RollingContext, allowed: frozenset[str] | None, workers: Sequence[Sense]) -> bool:
     """Let a call's memory go of what was known through senses that are not allowed any more.
 
     Args:
@@ -93,7 +94,7 @@ def unlearn(context: RollingContext, allowed: frozenset[str] | None, workers: Se
 def erase_withdrawn(
     journal: JournalFile,
     allowed: frozenset[str] | None,
-    workers: Sequence[WorkerFactory],
+    workers: Sequence[Sense],
     *,
     recording: bool,
 ) -> None:
@@ -108,8 +109,26 @@ def erase_withdrawn(
     Raises:
         OSError: it cannot be written.
     """
-    lines = lines_of(journal.path) if journal.path.exists() else []
-    journal.erase(Left(allowed, workers, reporters_in(lines), recording=recording).line)
+    journal.erase(Left(allowed, workers, reporters_in(journal.lines()), recording=recording).line)
+
+
+def erase_from(
+    path: Path,
+    allowed: frozenset[str] | None,
+    workers: Sequence[Sense],
+    *,
+    recording: bool,
+) -> None:
+    """Do the same to the journal of a call that is over.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    change = Left(allowed, workers, reporters_in(lines_of(path)), recording=recording).line
+    try:
+        rewrite(path, change)
+    except OSError:
+        mask_file(path, change)
 
 
 def reporters_of(entries: Iterable[Entry]) -> frozenset[str]:

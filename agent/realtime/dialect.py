@@ -14,6 +14,7 @@ from agent.realtime.events import Emit, Events
 from agent.realtime.heard import Heard
 from agent.realtime.replies import Replies
 from agent.realtime.session import Session
+from agent.wire import Outbound
 
 MOST_BYTES: Final = 512 * 1024
 """Of one event: eight seconds of sound at 24 kHz."""
@@ -151,13 +152,27 @@ class Dialect:
             self._refuse("invalid_type", "session is an object", "session", cause)
             return []
         before = self._session.turns
-        for refused in self._session.update(wished):
+        commands = self._allow(wished["rapport"], cause) if "rapport" in wished else []
+        for refused in self._session.update({key: value for key, value in wished.items() if key != "rapport"}):
             self._refuse("unsupported_parameter", refused.message, refused.param, cause)
-        self._events.tell("session.updated", session=self._session.shown())
-        if before == self._session.turns:
+        if not commands or len(wished) > 1:  # what is allowed is told once the server has done it
+            self._events.tell("session.updated", session=self._session.shown())
+        if before != self._session.turns:
+            self._held = False
+            commands.append(_push_to_talk(enabled=not self._session.turns, held=False))
+        return commands
+
+    def _allow(self, wished: Any, cause: str | None) -> list[Command]:
+        """Take back what the agent perceives, or allow it again; asked for before any sound that still waits."""
+        asked = wished if isinstance(wished, dict) else {}
+        senses, recording = asked.get("senses"), asked.get("recording")
+        named = senses is None or (isinstance(senses, list) and all(isinstance(name, str) for name in senses))
+        known = bool(asked) and asked.keys() <= {"senses", "recording"}
+        if not known or not named or not isinstance(recording, bool | None):
+            told = 'session.rapport is {"senses": [names], "recording": true or false}, either may be left out'
+            self._refuse("invalid_type", told, "session.rapport", cause)
             return []
-        self._held = False
-        return [_push_to_talk(enabled=not self._session.turns, held=False)]
+        return [_message("client-message", {"t": "senses", "d": asked}, cause or "")]
 
     def _append(self, audio: Any, cause: str | None) -> list[Command]:
         try:
@@ -236,6 +251,9 @@ class Dialect:
         match message["type"]:
             case "server-message":
                 self._told(data)
+            case "server-response" if data.get("t") == "senses":
+                self._session.senses, self._session.recording = data["d"]["senses"], data["d"]["recording"]
+                self._events.tell("session.updated", session=self._session.shown())
             case "error":
                 self._events.error("fatal", str(data.get("message", "")))
             case "error-response":
@@ -260,11 +278,13 @@ class Dialect:
                 self._heard.started(data["start"])
             case "percept" if data["kind"] == "speech_ended":
                 self._heard.stopped(data["end"])
+            case "state":
+                self._session.senses = data["senses"]
             case "voice":
                 self._voice(data["reply"], data["state"], cut=bool(data.get("cut")))
             case _:
                 pass
-        if self._everything or data["t"] == "resource":
+        if self._everything or data["t"] == "resource" or data.get("event") in Outbound.TO_THE_PERSON:
             self._events.tell("rapport.event", event=dict(data))
 
     def _voice(self, reply: int, state: str, *, cut: bool) -> None:

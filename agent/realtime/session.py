@@ -20,6 +20,7 @@ _WHY: Final[Mapping[str, str]] = {
     "max_output_tokens": _OWN_MIND,
     "parallel_tool_calls": "the agent uses no tools",
     "prompt": _OWN_MIND,
+    "rapport": "senses are taken back in session.update, once the call is there",
     "reasoning": _OWN_MIND,
     "temperature": _OWN_MIND,
     "tool_choice": "the agent uses no tools",
@@ -38,6 +39,10 @@ _WHY: Final[Mapping[str, str]] = {
     "audio.input.turn_detection.silence_duration_ms": _OWN_TURNS,
     "audio.input.turn_detection.threshold": _OWN_TURNS,
 }
+_ALWAYS_HEARD: Final = (
+    "what is said is always transcribed, for the agent answers the words; to take back that it hears, use "
+    'session.rapport = {"senses": []}'
+)
 _BETA: Final[Mapping[str, str]] = {
     "modalities": "output_modalities",
     "voice": "audio.output.voice",
@@ -91,6 +96,8 @@ class Session:
         input_hz: samples per second of the client's sound.
         turns: whether the agent notices the end of a turn itself; otherwise the client commits.
         commits: whether a client may do so.
+        senses: what may be perceived, as the server has told it; ``None`` for all.
+        recording: whether words may be kept in writing, likewise.
     """
 
     id: str
@@ -100,6 +107,8 @@ class Session:
     input_hz: int = OUTPUT_HZ
     turns: bool = True
     commits: bool = True
+    senses: list[str] | None = None
+    recording: bool = True
 
     def update(self, wished: Mapping[str, Any]) -> list[Unsupported]:
         """Take over what is supported; return the rest."""
@@ -138,6 +147,7 @@ class Session:
             "truncation": "auto",
             "include": None,
             "prompt": None,
+            "rapport": {"senses": self.senses, "recording": self.recording},
             "audio": {
                 "input": {
                     "format": _format(self.input_hz),
@@ -155,6 +165,8 @@ class Session:
             if way not in ("input", "output"):
                 found += _refuse(f"audio.{way}", settings)
                 continue
+            if way == "input" and settings is None:
+                found.append(Unsupported("session.audio.input", f"sound is not switched off so: {_ALWAYS_HEARD}"))
             for key, value in _fields(settings):
                 name = f"audio.{way}.{key}"
                 if key == "format":
@@ -201,6 +213,8 @@ class Session:
 
     def _transcription(self, value: Any) -> list[Unsupported]:
         """What is said is always written down for the client; with which model is the server's matter."""
+        if value is None:
+            return [Unsupported("session.audio.input.transcription", _ALWAYS_HEARD)]
         found: list[Unsupported] = []
         for key, setting in _fields(value):
             if key == "language" and setting not in (None, "en"):
@@ -216,9 +230,11 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
 
 
 def _refuse(name: str, value: Any) -> list[Unsupported]:
-    if value is None or value in _NOTHING.get(name, ()):
+    if (value is None and name != "input_audio_transcription") or value in _NOTHING.get(name, ()):
         return []
     short = name[:_LONGEST]
+    if value is None:
+        return [Unsupported(f"session.{short}", _ALWAYS_HEARD)]
     if name in _BETA:
         return [Unsupported(f"session.{short}", f"the beta's session.{short} is now session.{_BETA[name]}")]
     why = _WHY.get(name)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from perception.timebase import Nanos, as_seconds
+
+_ROUNDED: Final = 1e-9
+"""What the sum of many small inflows may lack."""
 
 
 class Bucket:
@@ -22,9 +27,21 @@ class Bucket:
 
     def take(self, amount: float, now: Nanos) -> bool:
         """Take ``amount`` out, if there is so much; return whether there was."""
-        self._left = min(self._most, self._left + as_seconds(now - self._at) * self._per_s)
-        self._at = now
-        if amount > self._left:
+        self._flow(now)
+        if amount > self._left + _ROUNDED:
             return False
         self._left -= amount
         return True
+
+    def charge(self, amount: float, now: Nanos) -> None:
+        """Take ``amount`` out, whether there was so much or not; what is owed is at most what the bucket holds."""
+        self._flow(now)
+        self._left = max(-self._most, self._left - amount)
+
+    def wait_s(self, amount: float) -> float:
+        """Return how many seconds after it was last looked at there is ``amount``."""
+        return max(0.0, amount - self._left) / self._per_s
+
+    def _flow(self, now: Nanos) -> None:
+        self._left = min(self._most, self._left + as_seconds(now - self._at) * self._per_s)
+        self._at = now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from agent.playout import Playout
 from agent.privacy.agreement import APPLICATION, Agreement
 from agent.token import EVERYTHING
 from agent.transports import Feed, Hangup, Signal
+from agent.transports._consenting import Allowed, Consenting
 from agent.transports._intake import Intake
 from agent.transports._limits import CallLimits
 from agent.transports._link import Channel, Connection
@@ -73,7 +73,9 @@ class RemoteCall:
         self.playout.on_first = self._left
         self.outbox = Outbox()
         self._speaking = Speaking(self.outbox.post)
-        self.intake = Intake(limits.gates, None if given else frozenset(), self._report)
+        said = Allowed(None, Agreement(recording=True, by=APPLICATION)) if given else Allowed()
+        self._consenting = Consenting(limits.senses, said, clock.now(), self._consented)
+        self.intake = Intake(limits.senses, said.senses, self._report, most_video_hz=limits.most_video_hz)
         self.peer: Connection | None = None
         self.began: Nanos = clock.now()
         self.life = Liveness(limits, self.began)
@@ -83,7 +85,6 @@ class RemoteCall:
         self._limits = limits
         self._about = dict(about)
         self._watch = watch
-        self._agreement = Agreement(recording=True, by=APPLICATION) if given else None
         self._captions = wire.Captions()
         self._grants = grants
         self._messages = Messages(limits.messages, self.began)
@@ -111,7 +112,12 @@ class RemoteCall:
     @property
     def agreement(self) -> Agreement | None:
         """What the caller agreed to beside the senses; ``None`` before that."""
-        return self._agreement
+        return self._consenting.now.agreement
+
+    @property
+    def types(self) -> bool:
+        """Whether the caller may type."""
+        return "data" in self._grants
 
     async def receive(self, feed: Feed, clock: Clock) -> None:
         """Feed sound, pictures, typed words and signals until the caller is gone.
@@ -337,20 +343,18 @@ class RemoteCall:
                 self.outbox.post(wire.response(message))
                 self._show_state()
             case wire.Consent() | wire.Senses():
-                self._agree(message)
+                self.outbox.post(wire.response(message, self.agree(message)))
 
-    def _agree(self, message: wire.Consent | wire.Senses) -> None:
-        if isinstance(message, wire.Consent):
-            self._agreement = Agreement(str(message.version), message.locale, message.recording)
-            self._report(Note("consent", data={"version": str(message.version)}))
-        elif self._agreement is None:
-            raise wire.WireError("consent comes first", message.id)
-        elif message.recording is not None:
-            self._agreement = dataclasses.replace(self._agreement, recording=message.recording)
-        self.intake.senses = message.senses
-        self._log.info("senses_allowed", senses=sorted(message.senses))
+    def agree(self, message: wire.Consent | wire.Senses) -> dict[str, Any]:
+        """Do what a message allows and takes back; return what holds. Raises ``WireError`` for what is not done."""
+        return self._consenting.ask(message, self._wall.now())
+
+    def _consented(self, before: Allowed, now: Allowed) -> None:
+        self.intake.senses = now.senses
+        if now.agreement is not None and (before.agreement or Agreement()).version != now.agreement.version:
+            self._report(Note("consent", data={"version": now.agreement.version}))
+        self._log.info("senses_allowed", count=None if now.senses is None else len(now.senses))
         self.intake.hand(Signal("senses"))
-        self.outbox.post(wire.response(message, {"senses": sorted(message.senses)}))
         self._show_state()
 
     def _tick(self) -> None:
@@ -358,6 +362,7 @@ class RemoteCall:
         if self.peer is not None:
             self.peer.flush()
         self.intake.tick()
+        self._consenting.tick(now)
         self._follow_link(now)
         self._speaking.follow(now, idle=self.playout.idle)
         for metric in self._numbers.step(now, self.peer):
@@ -378,16 +383,9 @@ class RemoteCall:
         self._speaking.left(reply, self._now(), self._wall.now())
 
     def _show_state(self, *, anyway: bool = False) -> None:
-        intake = self.intake
-        state = wire.state(
-            call=self._call_id,
-            consent=self._agreement is not None,
-            senses=intake.senses,
-            microphone=intake.microphone,
-            camera=intake.camera,
-            push_to_talk=intake.push_to_talk,
-            agent=self._about,
-        )
+        intake, consent = self.intake, self.agreement is not None
+        devices = {"microphone": intake.microphone, "camera": intake.camera, "push_to_talk": intake.push_to_talk}
+        state = wire.state(call=self._call_id, consent=consent, senses=intake.senses, agent=self._about, **devices)
         if anyway or state != self._shown:
             self._shown = state
             self.outbox.post(state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,9 +14,9 @@ import structlog
 from agent.clock import Clock, SystemClock
 from agent.journal import Event
 from agent.refusal import Refused, Visitor
+from agent.sense_map import SenseMap
 from agent.transports import Answer, Signal
 from agent.transports._call import RemoteCall
-from agent.transports._intake import Gates
 from agent.transports._limits import CallLimits
 from agent.transports._lines import Lines
 from agent.transports._tickets import Tickets
@@ -76,6 +77,15 @@ class House:
         self._connect_s = connect_s
         self._group: asyncio.TaskGroup | None = None
         self._answer: Answer | None = None
+
+    @property
+    def senses(self) -> SenseMap:
+        """The senses that callers can allow; those that ship, until it is told of others."""
+        return self._limits.senses
+
+    @senses.setter
+    def senses(self, senses: SenseMap) -> None:
+        self._limits = dataclasses.replace(self._limits, senses=senses)
 
     @property
     def calls(self) -> int:
@@ -188,8 +198,6 @@ def limits_of(
     dead_after_s: float = 15.0,
     return_within_s: float = 15.0,
     max_video_hz: float = 15.0,
-    hearing: Sequence[str] = (),
-    seeing: Sequence[str] = (),
 ) -> CallLimits:
     """Return the limits of every call of a house, from options in seconds.
 
@@ -198,14 +206,11 @@ def limits_of(
     """
     if consent not in ("required", "given"):
         raise ValueError(f"consent is 'required' or 'given', not {consent!r}")
-    usual = Gates()
     return CallLimits(
         consent=consent,
         degraded_after=seconds(degraded_after_s),
         lost_after=seconds(lost_after_s),
         dead_after=seconds(dead_after_s),
         return_within=seconds(return_within_s),
-        gates=Gates(
-            hearing=usual.hearing.union(hearing), seeing=usual.seeing.union(seeing), most_video_hz=max_video_hz
-        ),
+        most_video_hz=max_video_hz,
     )

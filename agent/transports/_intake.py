@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import av
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from agent.clock import Clock
 from agent.journal import Body, Metric, Note
+from agent.sense_map import SenseMap
 from agent.transports import Feed, Signal, _libopus
 from agent.transports._ear import Ear
 from agent.transports._inbound import WIRE_HZ, AudioIn, VideoIn, to_rgb
@@ -26,21 +26,6 @@ _PACKET: Final = 960
 """Samples at 48 kHz in 20 ms, the usual packet; late and concealed sound is counted in these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gates:
-    """Which senses need which device.
-
-    Attributes:
-        hearing: senses that need the microphone.
-        seeing: senses that need the camera.
-        most_video_hz: pictures per second that are looked at, at most.
-    """
-
-    hearing: frozenset[str] = frozenset({"vad", "asr", "prosody", "turn"})
-    seeing: frozenset[str] = frozenset({"face", "gesture", "scene"})
-    most_video_hz: float = 15.0
-
-
 class Intake:
     """The way in of one call.
 
@@ -48,9 +33,10 @@ class Intake:
     refused camera's pictures right after the decoder.
 
     Args:
-        gates: which senses need which device.
+        map: which senses need which device.
         senses: names of the senses that are allowed at first, ``None`` for all.
         report: takes what is worth knowing.
+        most_video_hz: pictures per second that are looked at, at most.
 
     Attributes:
         senses: names of the senses that are allowed now.
@@ -60,11 +46,19 @@ class Intake:
         held: whether it is.
     """
 
-    def __init__(self, gates: Gates, senses: frozenset[str] | None, report: Callable[[Body], None]) -> None:
+    def __init__(
+        self,
+        map: SenseMap,
+        senses: frozenset[str] | None,
+        report: Callable[[Body], None],
+        *,
+        most_video_hz: float = 15.0,
+    ) -> None:
         self.senses = senses
         self.microphone = self.camera = True
         self.push_to_talk = self.held = False
-        self._gates = gates
+        self._map = map
+        self._most_video_hz = most_video_hz
         self._report = report
         self._feed: Feed | None = None
         self._clock: Clock | None = None
@@ -113,7 +107,7 @@ class Intake:
         """Whether sound that comes now is heard; what the person does not allow is counted."""
         if self._clock is None or self._feed is None:
             return False
-        allowed = self._may(self._gates.hearing)
+        allowed = self._map.hears(self.senses)
         self._withheld += not allowed
         return allowed
 
@@ -144,7 +138,7 @@ class Intake:
         if not self._sees(source):
             self._withheld += 1
             return None
-        video = self._video.setdefault(source, VideoIn(self._gates.most_video_hz))
+        video = self._video.setdefault(source, VideoIn(self._most_video_hz))
         at = video.wants(ticks, self._clock.now())
         self._notice(source, video.anchor.moved)
         return at
@@ -158,7 +152,7 @@ class Intake:
 
     def tick(self) -> None:
         """Fill up sound that has stopped coming; called ten times a second."""
-        if self._clock is not None and self._may(self._gates.hearing):
+        if self._clock is not None and self._map.hears(self.senses):
             for chunk in self._audio.fill(self._clock.now()):
                 self.hand(chunk)
 
@@ -190,10 +184,7 @@ class Intake:
         }
 
     def _sees(self, source: str) -> bool:
-        return self._may(self._gates.seeing) and (source != "camera" or self.camera)
-
-    def _may(self, senses: frozenset[str]) -> bool:
-        return self.senses is None or not self.senses.isdisjoint(senses)
+        return self._map.sees(self.senses) and (source != "camera" or self.camera)
 
     def _notice(self, track: str, moved: Nanos) -> None:
         if moved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agent.transports._intake import Gates
+from agent.sense_map import SenseMap
 from perception.timebase import SECOND, Nanos
 
 
@@ -41,7 +41,8 @@ class CallLimits:
         lost_after: the same after which it counts as lost; the call waits on, unless its line is needed.
         dead_after: the same after which the caller is gone.
         return_within: time that a caller whose connection was closed has to come back.
-        gates: which senses need which device.
+        senses: that there are, and which device each needs.
+        most_video_hz: pictures per second that are looked at, at most.
         messages: how much the client may say over the data channel.
     """
 
@@ -50,5 +51,6 @@ class CallLimits:
     lost_after: Nanos = 10 * SECOND
     dead_after: Nanos = 15 * SECOND
     return_within: Nanos = 15 * SECOND
-    gates: Gates = field(default_factory=Gates)
+    senses: SenseMap = field(default_factory=SenseMap)
+    most_video_hz: float = 15.0
     messages: MessageLimits = field(default_factory=MessageLimits)

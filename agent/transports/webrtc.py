@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import structlog
 from aiortc import RTCIceServer
 
+from agent import wire
 from agent.clock import Clock
 from agent.refusal import Refused, Visitor
 from agent.transports import Answer, _bounded, _rate
@@ -156,6 +157,23 @@ class WebRtcDoor(House):
         elif isinstance(call.peer, Peer) and call.peer.id == body.pc_id:  # else it goes on elsewhere already
             call.step_out()
 
+    def allow(self, pc_id: str, senses: frozenset[str] | None, recording: bool | None) -> dict[str, Any]:
+        """Change what a call's person allows, as a message would; return what holds then.
+
+        Args:
+            pc_id: of a connection of the call.
+            senses: names of the senses, ``None`` for no change.
+            recording: whether words may be kept, likewise.
+
+        Raises:
+            Refused: there is no such connection (404), or a part of it is not done (400).
+        """
+        call = self._find(pc_id)
+        try:
+            return call.agree(wire.Senses(senses=senses, recording=recording))
+        except wire.WireError as error:
+            raise Refused(400, str(error)) from None
+
     def _find(self, pc_id: str) -> RemoteCall:
         call = self.names.get(pc_id)
         if call is None or call.over:
@@ -227,8 +245,6 @@ def load(
     dead_after_s: float = 15.0,
     return_within_s: float = 15.0,
     max_video_hz: float = 15.0,
-    hearing: Sequence[str] = (),
-    seeing: Sequence[str] = (),
 ) -> WebRtcDoor:
     """Make the door.
 
@@ -246,8 +262,6 @@ def load(
         dead_after_s: time without a sign of life after which a caller is gone.
         return_within_s: time that a caller whose connection was closed has to come back.
         max_video_hz: pictures per second that are looked at, at most.
-        hearing: names of further senses that need the microphone.
-        seeing: names of further senses that need the camera.
 
     Raises:
         RuntimeError: the installed aiortc is not one that this module fits.
@@ -263,8 +277,6 @@ def load(
         dead_after_s=dead_after_s,
         return_within_s=return_within_s,
         max_video_hz=max_video_hz,
-        hearing=hearing,
-        seeing=seeing,
     )
     return WebRtcDoor(
         limits,

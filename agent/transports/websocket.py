@@ -8,11 +8,12 @@ on over either: a resume token is good for both.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from agent.frames import MOST_BYTES, MOST_PIXELS, MOST_SOUND_MS, RATES_HZ, SUBPROTOCOLS
 from agent.refusal import Refused, Visitor
+from agent.sense_map import SenseMap
 from agent.sockets import Accept, Pipe
 from agent.transports import Answer
 from agent.transports._call import RemoteCall
@@ -51,6 +52,15 @@ class WebSocketDoor:
     @about.setter
     def about(self, about: Mapping[str, Any]) -> None:
         self._house.about = about
+
+    @property
+    def senses(self) -> SenseMap:
+        """The senses that callers can allow."""
+        return self._house.senses
+
+    @senses.setter
+    def senses(self, senses: SenseMap) -> None:
+        self._house.senses = senses
 
     async def open(self, answer: Answer) -> None:
         """Let callers in until cancelled; then end their calls. Not where another door has opened the house."""
@@ -137,8 +147,6 @@ def load(
     dead_after_s: float = 15.0,
     return_within_s: float = 15.0,
     max_video_hz: float = 15.0,
-    hearing: Sequence[str] = (),
-    seeing: Sequence[str] = (),
 ) -> WebSocketDoor:
     """Make the door, with a house of its own.
 
@@ -153,8 +161,6 @@ def load(
         dead_after_s: time without a sign of life after which a caller is gone.
         return_within_s: time that a caller whose connection was closed has to come back.
         max_video_hz: pictures per second that are looked at, at most.
-        hearing: names of further senses that need the microphone.
-        seeing: names of further senses that need the camera.
 
     Raises:
         ValueError: an option is out of range.
@@ -166,8 +172,6 @@ def load(
         dead_after_s=dead_after_s,
         return_within_s=return_within_s,
         max_video_hz=max_video_hz,
-        hearing=hearing,
-        seeing=seeing,
     )
     return WebSocketDoor(
         House(

@@ -130,6 +130,7 @@ class Counting:
     def __init__(self, runtime: build.Runtime, load: Load) -> None:
         self._runtime, self._load = runtime, load
         self.describe, self.sends_to, self.watch = runtime.describe, runtime.sends_to, runtime.watch
+        self.senses, self.given_up, self.late_s = runtime.senses, runtime.given_up, runtime.late_s
 
     async def answer(self, transport: Transport, /) -> None:
         self._load.calls.append(transport)

@@ -25,6 +25,7 @@ import server
 from agent.clock import SystemClock
 from agent.config import Config
 from agent.logs import console
+from agent.sense_map import SenseMap
 from agent.server_options import ServerConfig
 from agent.transports import Hangup, Transport
 from agent.transports.webrtc import load
@@ -45,6 +46,16 @@ class Listening:
 
     def describe(self) -> dict[str, Any]:
         return {"policy": "listening", "voice": "none", "workers": []}
+
+    @property
+    def senses(self) -> SenseMap:
+        return SenseMap()
+
+    def given_up(self) -> frozenset[str]:
+        return frozenset()
+
+    def late_s(self) -> float:
+        return 0.0
 
     def sends_to(self) -> list[str]:
         return []

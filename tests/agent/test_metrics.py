@@ -151,6 +151,9 @@ class Waiting(Senses):
     def report(self) -> list[SenseReport]:
         return [self.now]
 
+    def late(self) -> Nanos:
+        return 0
+
 
 def test_what_waits_and_what_gave_way_is_told_every_five_seconds() -> None:
     senses = Waiting()

@@ -113,6 +113,12 @@ def test_an_error_names_the_event_it_is_about() -> None:
             ["session.audio.input.turn_detection.threshold"],
         ),
         ({"audio": {"input": {"turn_detection": {"type": "none"}}}}, ["session.audio.input.turn_detection.type"]),
+        ({"audio": {"input": {"transcription": None}}}, ["session.audio.input.transcription"]),
+        ({"audio": {"input": None}}, ["session.audio.input"]),
+        ({"input_audio_transcription": None}, ["session.input_audio_transcription"]),
+        ({"rapport": None}, ["session.rapport"]),
+        ({"rapport": {"senses": "vad"}}, ["session.rapport"]),
+        ({"rapport": {"senses": [], "sense": []}}, ["session.rapport"]),
         ({"audio": {"sideways": 1}}, ["session.audio.sideways"]),
         ({"x" * 99: 1}, ["session." + "x" * 64]),
     ],
@@ -291,3 +297,26 @@ def test_what_our_side_refuses_is_an_error() -> None:
     client.dialect.told(json.dumps({"label": "rtvi-ai", "type": "error-response", "id": "a", "data": {"error": "No."}}))
     client.dialect.told(json.dumps({"label": "rtvi-ai", "type": "error", "data": {"message": "Gone.", "fatal": True}}))
     assert [(e["error"]["message"], e["error"]["event_id"]) for e in client.told] == [("No.", "a"), ("Gone.", None)]
+
+
+def test_consent_is_taken_back_in_mid_call() -> None:
+    client = Client()
+    client.dialect.begin()
+    assert client.last("session.created")["session"]["rapport"] == {"senses": None, "recording": True}
+    commands = client.say("session.update", session={"rapport": {"senses": [], "recording": False}}, event_id="mine")
+    assert wishes(commands) == [{"senses": [], "recording": False}]
+    assert not any(c.mark for c in commands if isinstance(c, Message)), "it waits for no sound"
+    assert "session.updated" not in client.types, "nothing is told as done before it is"
+    done = {"t": "senses", "d": {"senses": [], "recording": False}}
+    client.dialect.told(json.dumps({"label": "rtvi-ai", "type": "server-response", "id": "mine", "data": done}))
+    assert client.last("session.updated")["session"]["rapport"] == {"senses": [], "recording": False}
+    client.hear(t="state", senses=["vad"], consent=True)
+    assert client.session.shown()["rapport"]["senses"] == ["vad"]
+
+
+def test_one_part_of_consent_is_taken_back_alone() -> None:
+    client = Client()
+    assert wishes(client.say("session.update", session={"rapport": {"recording": False}})) == [{"recording": False}]
+    both = {"rapport": {"senses": ["vad"]}, "audio": {"input": {"turn_detection": None}}}
+    assert len(client.say("session.update", session=both)) == 2
+    assert client.types == ["session.updated"]

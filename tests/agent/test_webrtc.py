@@ -278,7 +278,7 @@ def test_nothing_is_perceived_before_consent_and_refused_senses_never_are() -> N
             assert refused["type"] == "error-response"
             client.ask("consent", {"senses": ["vad", "asr"], "version": "2026-1"}, "agreed")
             agreed = await client.wait_for(lambda m: m.get("id") == "agreed")
-            assert agreed["data"] == {"t": "consent", "d": {"senses": ["asr", "vad"]}}
+            assert agreed["data"] == {"t": "consent", "d": {"senses": ["asr", "vad"], "recording": False}}
             await heard.until(lambda: len(heard.audio) > 10)
             assert not heard.video
             assert heard.transports[0].senses == {"vad", "asr"}

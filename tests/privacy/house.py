@@ -17,6 +17,7 @@ from agent.privacy.agreement import Agreement
 from agent.privacy.gate import Gate
 from agent.privacy.journal_file import JournalFile, lines_of
 from agent.privacy.ledger import Ledger
+from agent.privacy.owed import Debt
 from agent.staged import Line, Reporting
 from agent.transports import Signal
 from agent.turns import TurnOptions
@@ -111,6 +112,7 @@ def hold(
     hang_up: bool = False,
     probe: Callable[[Call], None] | None = None,
     greeting: bool = False,
+    file: Callable[..., JournalFile] = JournalFile,
 ) -> Held:
     """Hold a call to its end; the journal keeps words where the caller allows that."""
     caller = Caller(script, changes, hang_up=hang_up)
@@ -127,8 +129,9 @@ def hold(
     clock = VirtualClock(COSTS | {w.name: 5 * MS for w in workers} | {"consent": round(store_s * SECOND)})
     gate = Gate(caller, ledger, workers)
     path = folder / "journals" / "2026-11-25T120000000+0000-loopback.jsonl"
-    journal = JournalFile(path, personal=lambda: gate.recording)
+    journal = file(path, personal=lambda: gate.recording)
     gate.journal = journal
+    gate.debt = debt = Debt(ledger.folder, caller.call_id)
     made: list[Call] = []
 
     def look(event: Event) -> None:
@@ -144,5 +147,6 @@ def hold(
     try:
         clock.run(main())
     finally:
+        debt.close()
         journal.close()
     return Held(caller, ledger, mind, events, path, made[0], caller.actions)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.privacy.agreement import Agreement, media_of, scopes_of
+from agent.privacy.agreement import Agreement
 from agent.privacy.ledger import CHANGED, GIVEN, Entry, Ledger, LedgerError
+from agent.sense_map import SenseMap
 from agent.staged import Script
-from perception.media import AudioChunk, Text, VideoFrame
 
 SAID = Agreement("2", "de-AT", recording=True)
 
@@ -134,13 +134,11 @@ def test_nothing_that_somebody_could_say_fits_into_a_version(words: str) -> None
 
 
 def test_scopes_follow_from_what_a_worker_takes_in() -> None:
-    ear, eye = Script("ear", []), Script("eye", [], sees=True)
-    assert scopes_of((AudioChunk, VideoFrame)) == {"voice", "face"}
-    assert scopes_of((Text,)) == frozenset()
-    assert media_of(None, [ear, eye]) == {"voice", "face"}
-    assert media_of(frozenset({"ear"}), [ear, eye]) == {"voice"}
-    assert media_of(frozenset({"gaze"}), [ear]) == {"face"}
-    assert media_of(frozenset(), [ear, eye]) == frozenset()
+    known = SenseMap.of([Script("ear", []), Script("eye", [], sees=True)])
+    assert known.scopes(None) == {"voice", "face"}
+    assert known.scopes(frozenset({"ear"})) == {"voice"}
+    assert known.scopes(frozenset({"gaze"})) == {"face"}
+    assert known.scopes(frozenset()) == frozenset()
 
 
 def test_an_entry_that_is_none_is_passed_over(ledger: Ledger) -> None:

@@ -53,6 +53,7 @@ import { Panel } from "./panel.js";
 import { Person } from "./person.js";
 import { Privacy } from "./privacy.js";
 import { Recorder } from "./recorder.js";
+import { Missing } from "./away.js";
 import { devicesFor } from "./senses.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
@@ -91,6 +92,7 @@ export class Call {
     this.usual = null;
     this.link = null;
     this.telling = new Telling(this);
+    this.missing = new Missing(this);
     this.lifeline = new Lifeline(this);
     this.person.addEventListener("change", () => this.personChanged());
     this.privacy = new Privacy(this);
@@ -151,6 +153,7 @@ export class Call {
     this.why.clear();
     this.help.clear();
     this.recorder.clear();
+    this.missing.clear();
     this.avatar.display({ emotion: "warm", intensity: 0.5 });
     this.reply = 0;
     this.mind = null;
@@ -255,6 +258,7 @@ export class Call {
       case "note":
         if (message.event === "state") this.setMood(message.state);
         if (message.event === "closing") this.lifeline.closing(message);
+        this.missing.note(message);
         this.privacy.note(message);
         break;
       case "state":

@@ -10,7 +10,7 @@ const GROUPS = [
   ["mic", "From your microphone"],
   ["camera", "From your camera"],
 ];
-const NUMBER = ["none", "one", "two", "three", "four", "five", "six"];
+const NUMBER = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 export class Consent {
   /** `person` opens devices; `start(senses)` begins the call. */
@@ -50,8 +50,8 @@ export class Consent {
 
   label() {
     const n = this.senses.size;
-    const all = NUMBER[this.offered.length];
-    const some = n < this.offered.length ? `${NUMBER[n]} of ${all}` : n === 1 ? "this" : `all ${all}`;
+    const all = NUMBER[this.offered.length] ?? this.offered.length;
+    const some = n < this.offered.length ? `${NUMBER[n] ?? n} of ${all}` : n === 1 ? "this" : `all ${all}`;
     text(this.$("start"), n ? `Allow ${some} and start` : this.offered.length ? "Allow none and start typing" : "Start typing");
     this.$("start-typing").hidden = n === 0;
   }
@@ -61,6 +61,7 @@ export class Consent {
     this.offered = ids;
     for (const sense of SENSES) {
       const there = ids.includes(sense.id);
+      if (!this.$(`allow-${sense.id}`)) this.$("sense-switches").children[sense.source === "mic" ? 0 : 1].append(this.row(sense));
       const flip = this.$(`allow-${sense.id}`);
       flip.closest("label").hidden = !there;
       if (there && flip.checked) this.senses.add(sense.id);
@@ -74,7 +75,7 @@ export class Consent {
   /** Show what is allowed now, when the person comes back here after a call. */
   restore(senses) {
     this.senses = new Set([...senses].filter((id) => this.offered.includes(id)));
-    for (const sense of SENSES) this.$(`allow-${sense.id}`).checked = this.senses.has(sense.id);
+    for (const id of this.offered) this.$(`allow-${id}`).checked = this.senses.has(id);
     this.label();
   }
 

@@ -53,7 +53,14 @@ export const LINK = {
 /** What became of the person's agreement. */
 export const AGREEMENT = {
   notStored: { title: "Your agreement could not be stored", text: "So nothing is seen or heard. You can type. It is tried again by itself." },
-  notErased: { title: "Not everything could be erased", text: "What you took back is no longer perceived, but a file with it is still there. Please tell whoever runs this server." },
+  notErased: { title: "Not everything could be erased", text: "What you took back is no longer perceived, but a file with it is still there. It is tried again by itself, also after the call." },
+};
+
+/** What the agent misses, although the person allowed it. */
+export const AWAY = {
+  hearing: (typing) => ({ title: "I cannot hear you just now", text: `${typing ? "Please type to me" : "I am trying to get it back"}. If you are in danger, call your local emergency number.` }),
+  senses: (names) => ({ title: "I miss something just now", text: `${names.join(", ") || "One of my senses"}: it is being started again. Everything else goes on.`, calm: true }),
+  words: (typing) => ({ title: "Some of your words were lost", text: `This machine is busy. Please say it again${typing ? ", or type it" : ""}.` }),
 };
 
 /** The server stops soon. */

@@ -29,6 +29,7 @@ export class Panel {
     this.latest = {};
     this.history = [];
     this.people = 0;
+    this.toggle = toggle;
     for (const sense of SENSES) this.$("senses").append(this.row(sense, toggle));
     ui.every(250, () => this.paint());
   }
@@ -67,6 +68,7 @@ export class Panel {
 
   /** Show rows only for these senses. */
   offer(ids) {
+    for (const sense of SENSES) if (!this.rows.has(sense.id)) this.$("senses").append(this.row(sense, this.toggle));
     for (const row of this.rows.values()) row.node.hidden = !ids.includes(row.sense.id);
   }
 
@@ -83,6 +85,12 @@ export class Panel {
     this.paint();
   }
 
+  /** Senses whose workers are away, by name; told also where no percepts are. */
+  miss(names) {
+    for (const row of this.rows.values()) row.lost = row.sense.wire.some((name) => names.includes(name));
+    this.paint();
+  }
+
   /** Take in one percept message; returns false if its sense is refused (and was not just now, when some are on the way). */
   perceive(percept) {
     if (percept.kind === "sense_lost" || percept.kind === "sense_back") {
@@ -91,13 +99,13 @@ export class Panel {
       return true;
     }
     this.latest[percept.kind] = percept;
-    const id = senseOf(percept.kind);
+    const id = senseOf(percept.kind, percept.worker);
     if (!id) return true;
     const row = this.rows.get(id);
     const now = performance.now();
     if (!row.on) return now - row.since < 2000;
     row.lost = false;
-    const shown = this.describe(percept);
+    const shown = row.sense.own ? { text: title(percept.label || percept.kind), state: "known" } : this.describe(percept);
     if (shown) Object.assign(row, { shown, at: now });
     if (percept.kind === "expression") this.remember(percept, now);
     return true;
@@ -166,9 +174,9 @@ export class Panel {
 
   paintRow(row, now) {
     const { id, source } = row.sense;
-    const fresh = row.shown && now - row.at < FRESH_MS[id];
+    const fresh = row.shown && now - row.at < (FRESH_MS[id] ?? 8000);
     let state = fresh ? row.shown.state : "waiting";
-    let words = fresh ? row.shown.text : IDLE[id];
+    let words = fresh ? row.shown.text : (IDLE[id] ?? "Nothing just now");
     let soft = fresh ? row.shown.soft : "";
     if (id === "expression" || id === "gaze") words = fresh ? words : this.faceSeen(now) ? "Nothing clear yet" : words;
     if (!row.on) [state, words, soft] = ["off", "Off by you", ""];

@@ -3,7 +3,7 @@
 
 import { text } from "./dom.js";
 import { AGREEMENT } from "./messages.js";
-import { ALL, AFFECT, wireNames } from "./senses.js";
+import { ALL, AFFECT, SENSES, learn, wireNames } from "./senses.js";
 
 export const CONSENT_VERSION = 2;
 
@@ -15,7 +15,7 @@ export class Privacy {
     /** Whether the person wants their words kept; and whether they are, as the server says. */
     this.wanted = false;
     this.kept = false;
-    this.possible = ALL;
+    this.possible = [...ALL];
     text(this.$("fact-host"), this.ui.server);
     this.$("fact-bar").hidden = !this.ui.home;
     this.$("keep-words").addEventListener("change", ({ target }) => (this.wanted = target.checked));
@@ -35,7 +35,8 @@ export class Privacy {
     this.ui.tell("place", { host: this.ui.server, others });
     const withheld = privacy.affect === "off" ? AFFECT : [];
     this.$("fact-no-affect").hidden = !withheld.length;
-    this.possible = ALL.filter((id) => !withheld.includes(id));
+    const own = learn(privacy.senses);
+    this.possible = SENSES.filter((sense) => !withheld.includes(sense.id) && (!sense.own || own.includes(sense.id))).map(({ id }) => id);
     this.offer();
     this.$("keep-words-row").hidden = privacy.records !== true;
     const notice = typeof privacy.notice === "string" && /^https?:\/\//.test(privacy.notice) ? privacy.notice : "";
@@ -65,6 +66,7 @@ export class Privacy {
     const { stage } = this.call;
     if (event === "consent_not_stored") stage.notice("agreement", AGREEMENT.notStored);
     if (event === "not_erased") stage.notice("erased", AGREEMENT.notErased);
+    if (event === "erased") stage.dismiss("erased");
     if (event !== "consent_stored" && event !== "consent_withdrawn") return;
     stage.dismiss("agreement");
     this.show(scopes.includes("recording"));

@@ -50,17 +50,34 @@ export const ALL = SENSES.map((sense) => sense.id);
 /** Those that read feelings, which some places must not offer. */
 export const AFFECT = ["voice", "expression"];
 
-/** What to send for a set of sense ids. */
-export const wireNames = (senses) => [...new Set(SENSES.filter((sense) => senses.has(sense.id)).flatMap((sense) => sense.wire))].sort();
+/**
+ * Learn of senses of the server's own, as `/status` tells them: [{id, title, what, needs}], `needs` of "mic" and "camera".
+ * Returns their ids. What such a worker reports is shown under its own name.
+ */
+export function learn(found) {
+  const ids = [];
+  for (const { id, title, what, needs } of Array.isArray(found) ? found : []) {
+    if (typeof id !== "string" || !Array.isArray(needs) || !["mic", "camera"].includes(needs[0])) continue;
+    ids.push(id);
+    if (ALL.includes(id)) continue;
+    const lost = needs.flatMap((need) => (need === "mic" ? ["microphone", "audio", "hearing"] : ["camera", "video", "sight"]));
+    SENSES.push({ id, wire: [id], source: needs[0], needs, title: String(title), icon: "spark", what: String(what), kinds: [], lost: [id, ...lost], own: true });
+    ALL.push(id);
+  }
+  return ids;
+}
+
+/** What to send for a set of sense ids. A tab that comes back may know one of the server's own by its id alone. */
+export const wireNames = (senses) => [...new Set([...senses].flatMap((id) => SENSES.find((sense) => sense.id === id)?.wire ?? [id]))].sort();
 
 export const sourceOf = (id) => SENSES.find((sense) => sense.id === id)?.source;
 
-/** The sense that a percept kind belongs to, or undefined for one this page does not know. */
-export const senseOf = (kind) => SENSES.find((sense) => sense.kinds.includes(kind))?.id;
+/** The sense that a percept belongs to, by its kind or by its worker, or undefined for one this page does not know. */
+export const senseOf = (kind, worker) => SENSES.find((sense) => sense.kinds.includes(kind) || (sense.own && sense.id === worker))?.id;
 
 /** The devices that a set of senses needs: {mic, camera}. A device that nothing needs is never asked for. */
 export function devicesFor(senses) {
   const needed = { mic: false, camera: false };
-  for (const sense of SENSES) if (senses.has(sense.id)) needed[sense.source] = true;
+  for (const sense of SENSES) if (senses.has(sense.id)) for (const need of sense.needs ?? [sense.source]) needed[need] = true;
   return needed;
 }

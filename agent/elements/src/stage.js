@@ -4,7 +4,7 @@ import { h, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { COVERS } from "./messages.js";
 
-const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on", muted: "You are muted" };
+const MOODS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", connecting: "Connecting", lost: "Reconnecting", ended: "Not in a call", held: "Holding on", muted: "You are muted", deaf: "Cannot hear you" };
 const IN_CALL = new Set(["connecting", "lost"]);
 const MARKS = { busy: null, refused: "warn", gone: "warn", lost: null, ended: "hangup", left: "hangup", moved: "hangup", expired: "hangup", fatal: "warn", webrtc: "warn" };
 
@@ -18,18 +18,26 @@ export class Stage {
     this.notices = new Map();
     this.state = "ended";
     this.muted = false;
+    this.deaf = false;
   }
 
   mood(state) {
     this.state = state;
     this.$("stage").dataset.mood = state;
-    text(this.$("mood-text"), this.muted && state === "listening" ? MOODS.muted : (MOODS[state] ?? MOODS.listening));
+    if (this.deaf && state === "listening") text(this.$("mood-text"), MOODS.deaf);
+    else text(this.$("mood-text"), this.muted && state === "listening" ? MOODS.muted : (MOODS[state] ?? MOODS.listening));
   }
 
   /** Say whether the person has muted themselves: nobody listens then, whatever the agent does. */
   mute(on) {
     this.muted = on;
     this.$("stage").toggleAttribute("data-muted", on);
+    this.mood(this.state);
+  }
+
+  /** Say whether the agent has lost its hearing. */
+  deafen(on) {
+    this.deaf = on;
     this.mood(this.state);
   }
 
