@@ -37,6 +37,7 @@ from perception.percept import EXPRESSION, FACE, PARTIAL, PROSODY, SPEECH_ENDED,
 from perception.timebase import MS, SECOND, Nanos, as_seconds
 from policy.prompt import summarise, weigh
 from policy.safety.detector import check_patterns
+from policy.safety.helplines import written
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +81,9 @@ class Call:
         thinking: Thinking = self._renewing
         if parts.itself is not None and self._options.answers != "questions":
             thinking = parts.itself.around(thinking, transport, clock)
-        self._session: Thinking = Disclosing(thinking, self._options.disclosure, greets=self._options.greeting)
-        if parts.lane is not None:
-            self._session = parts.lane.around(self._session)
+        self._disclosing = Disclosing(thinking, self._options.disclosure, greets=self._options.greeting)
+        lane = parts.lane
+        self._session: Thinking = lane.around(self._disclosing) if lane is not None else self._disclosing
         self._reply: Reply | None = None
         self._reply_task: asyncio.Task[None] | None = None
         self._preparing = Preparing(self._session, clock, self._options.prepare_every, self._record)
@@ -90,7 +91,8 @@ class Call:
         self._permits = Permits(transport, parts, self._senses, self._context, clock, self._record)
         self._mouth = Mouth(parts.voice, parts.standby, VoiceHealth(self._options.reply.voice_rest))
         self._vitals = Vitals(self._senses, self._items, parts.pace)
-        self._unasked = Unasked(parts, self._senses, typing=bool(getattr(transport, "types", True)))
+        typing = bool(getattr(transport, "types", True))
+        self._unasked = Unasked(parts, self._senses, self._disclosing, typing=typing)
         self._face_noted: Nanos = -SECOND
         self._greets = self._options.greeting
         self._only_questions = self._options.answers == "questions"
@@ -288,10 +290,7 @@ class Call:
         for metric in self._vitals.ages(now, reply.number):
             self._record(metric)
         self._turns.reply_began(now)
-        told = move.turn.text if move.turn is not None else ""
-        if move.question is not None and not move.question.form:
-            told = move.question.text
-        self._reacting.reflex.turn_taken(told)
+        self._reacting.reflex.turn_taken(move.told)
         self._reacting.reflex.agent_speaks(True)
         self._state("thinking")
         if drafted is None:
@@ -365,7 +364,7 @@ class Call:
         await self._transport.send(StopAudio(reply.number))
         turn = self._close_reply(reply, cut=cut)
         if turn is not None:
-            await self._transport.send(Caption("agent", turn.text, final=True, reply=reply.number, cut=True))
+            await self._transport.send(Caption("agent", written(turn.text), final=True, reply=reply.number, cut=True))
 
     def _audible(self) -> None:
         self._turns.voice_began()
@@ -388,6 +387,7 @@ class Call:
     def _record(self, body: Body) -> None:
         if isinstance(body, Note) and body.event == "safety":
             self._unasked.farewell.danger = True
+        self._disclosing.saw(body)
         event = Event(self._clock.now(), body)
         for sink in self._sinks:
             sink(event)

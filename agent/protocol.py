@@ -120,6 +120,23 @@ class Caption(Told):
     cut: bool
 
 
+class Line(Told):
+    """A caption of before."""
+
+    speaker: Literal["user", "agent"]
+    text: str
+    final: bool
+    reply: int
+    cut: bool
+
+
+class Captions(Told):
+    """All that was said, for a client that comes back into a call: it takes the place of what is shown."""
+
+    t: Literal["captions"] = "captions"
+    lines: list[Line]
+
+
 class Display(Told):
     """The agent's face or body."""
 
@@ -150,6 +167,7 @@ class Resource(Told):
     contacts: list[Contact]
     reviewed: date
     reply: int
+    emergency: dict[str, str] = {}
 
 
 class Link(Told):
@@ -221,13 +239,25 @@ class Problem(Told):
 
 
 Payload = Annotated[
-    Percept | Decision | Thought | Turn | Metric | Note | Caption | Display | Resource | Link | Voice | State,
+    Percept
+    | Decision
+    | Thought
+    | Turn
+    | Metric
+    | Note
+    | Caption
+    | Captions
+    | Display
+    | Resource
+    | Link
+    | Voice
+    | State,
     Field(discriminator="t"),
 ]
 """``data`` of a ``server-message``, beside its ``v``."""
 
 TOLD: Final[tuple[type[BaseModel], ...]] = (
-    *(Percept, Decision, Thought, Turn, Metric, Note, Caption, Display, Resource, Link, Voice, State),
+    *(Percept, Decision, Thought, Turn, Metric, Note, Caption, Captions, Display, Resource, Link, Voice, State),
     *(Hello, Problem),
 )
 SAID: Final[tuple[type[BaseModel], ...]] = (

@@ -205,7 +205,7 @@ class Reply:
             decision = await decisions.get()
         await self._drain()
         if self._planned:
-            await self._send(Caption("agent", " ".join(self._planned), final=True, reply=self.number))
+            await self._caption(final=True)
 
     async def _first(self, decisions: asyncio.Queue[Decision | Alarm | None]) -> Decision | Alarm | None:
         """Return the first decision; where somebody waits for it too long, say that it is on its way."""
@@ -280,7 +280,11 @@ class Reply:
 
     async def _show(self, text: str) -> None:
         self._planned.append(text)
-        await self._send(Caption("agent", " ".join(self._planned), final=False, reply=self.number))
+        await self._caption(final=False)
+
+    async def _caption(self, *, final: bool) -> None:
+        words = helplines.written(" ".join(self._planned))
+        await self._send(Caption("agent", words, final=final, reply=self.number))
 
     async def _say(self, text: str, tone: str) -> None:
         """Say words; where the voice fails, with sound that was kept, or else they are read."""

@@ -27,6 +27,13 @@ class Consider:
     words: Nanos = 0
     question: Text | None = None
 
+    @property
+    def told(self) -> str:
+        """What the person said or typed, unless it asks for an answer of a set form."""
+        if self.question is not None and not self.question.form:
+            return self.question.text
+        return self.turn.text if self.turn is not None else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.disclosure import CUE_DISCLOSURE, Disclosing
 from agent.farewell import CUE_CLOSING, Farewell
 from agent.gaps import CUE_UNHEARD, CUES, Gaps
 from agent.initiative import Initiative
@@ -28,6 +29,7 @@ class Unasked:
     Args:
         parts: how the call behaves. Where it only answers questions, as in a benchmark, nothing is said but the leave.
         senses: at work.
+        disclosing: says that an AI speaks, where that is due.
         typing: whether the person can type.
 
     Attributes:
@@ -35,10 +37,11 @@ class Unasked:
         gaps: what the senses miss.
     """
 
-    def __init__(self, parts: Parts, senses: Senses, *, typing: bool) -> None:
+    def __init__(self, parts: Parts, senses: Senses, disclosing: Disclosing, *, typing: bool) -> None:
         country = parts.lane.country if parts.lane is not None else helplines.country()
         self.farewell = Farewell()
         self.gaps = Gaps(senses, SenseMap.of(parts.workers), country, typing=typing)
+        self._disclosing = disclosing
         self._options = parts.options.initiative
         self._initiative = Initiative(self._options)
         self._quiet = parts.options.answers == "questions"
@@ -71,10 +74,12 @@ class Unasked:
             return ""
         if cue := self.gaps.due(now, replying=replying, talking=talking):
             return cue
-        return self._initiative.due(now, busy=busy)
+        return self._disclosing.alone(now, busy=busy) or self._initiative.due(now, busy=busy)
 
     def session(self, cue: str) -> Thinking | None:
         """Return what speaks on a cue; ``None`` for the policy."""
+        if cue == CUE_DISCLOSURE:
+            return self._disclosing
         return self.farewell if cue == CUE_CLOSING else self.gaps if cue in CUES else None
 
     @staticmethod

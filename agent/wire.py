@@ -13,8 +13,10 @@ its ``server-message``, whose ``data`` is ``{v: 1, t, ...}`` with ``t`` one of
 ``metric``      ``at name value reply``
 ``note``        ``at event level`` and its own fields
 ``caption``     ``speaker text final reply cut``
+``captions``    ``lines``, each as a caption: all that was said, told once more to a client that comes back into a call
 ``display``     ``emotion gesture intensity reply``
-``resource``    ``kind country contacts reviewed reply``: who can help in a danger
+``resource``    ``kind country contacts reviewed reply``: who can help in a danger; ``emergency``: numbers by country,
+                where the server does not know in which one it is
 ``link``        ``state`` (``live degraded lost closed``: what the server hears of the client, or ``moved``: the call
                 goes on over another connection, for good) and ``silent_s``
 ``voice``       ``state`` (``started stopped held resumed``) and ``reply``: what leaves the server now; ``cut`` where
@@ -40,6 +42,7 @@ from agent.action import Caption, Display, Resource
 from agent.clock import timestamp
 from agent.journal import Event, Note, as_json
 from agent.nesting import deeper
+from policy.safety import helplines
 
 RTVI_VERSION: Final = "2.1.0"
 VERSION: Final = 1
@@ -315,10 +318,14 @@ def display(action: Display | Resource) -> Outbound:
         return ours("display", emotion=action.emotion, gesture=action.gesture, intensity=intensity, reply=action.reply)
     fields = ("name", "number", "text", "url", "hours", "note")
     contacts = [{key: getattr(c, key) for key in fields if getattr(c, key)} for c in action.contacts]
-    day = action.reviewed.isoformat()
-    return ours(
-        "resource", kind=action.kind, country=action.country, contacts=contacts, reviewed=day, reply=action.reply
-    )
+    known = {"kind": action.kind, "country": action.country, "contacts": contacts, "reply": action.reply}
+    nowhere = action.country == helplines.country().name
+    return ours("resource", **known, reviewed=action.reviewed.isoformat(), emergency=_emergency() if nowhere else {})
+
+
+def _emergency() -> dict[str, str]:
+    """Return the emergency numbers of all countries that are known, for a client that knows where it is."""
+    return {code: helplines.country(code).emergency for code in helplines.countries()}
 
 
 class Captions:

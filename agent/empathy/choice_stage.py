@@ -102,7 +102,11 @@ def play(
     """
     lines, counts_from, end = _script(item)
     opens = bool(item.turns) and item.turns[0].who == "agent"
-    options = dataclasses.replace(options, greeting=opens, prepare_every=24 * 3600 * SECOND, finish=_TAIL)
+    # The scripted opening stands for the greeting: what that would have said is not made up for in a pause.
+    later = dataclasses.replace(options.disclosure, pause=3600 * SECOND)
+    options = dataclasses.replace(
+        options, greeting=opens, disclosure=later, prepare_every=24 * 3600 * SECOND, finish=_TAIL
+    )
     caller = Loopback(_media(end), senses=senses, until=end)
     events: list[Event] = []
     scripted = Prompted(mind, [turn.text for turn in item.turns if turn.who == "agent"], opens=opens)

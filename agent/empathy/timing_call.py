@@ -27,7 +27,7 @@ from agent.voices import Voice
 from perception.context import CUE_GREETING, ContextWindow
 from perception.media import RATE_HZ, AudioChunk, Media
 from perception.percept import EXPRESSION, GAZE, Percept
-from perception.timebase import MS, Nanos, from_ticks
+from perception.timebase import MS, SECOND, Nanos, from_ticks
 from perception.workers import Worker, WorkerFactory
 from policy.decision import Speak, Wait
 
@@ -75,7 +75,9 @@ def hold(
         costs: fixed time for each label of work; ``None`` charges what it takes here.
         known: is asked in the end for :attr:`Happened.known`.
     """
-    options = replace(options, greeting=True, turns=replace(options.turns, silence=0))
+    # The scripted opening stands for the greeting: what that would have said is not made up for in a pause.
+    later = replace(options.disclosure, pause=3600 * SECOND)
+    options = replace(options, greeting=True, disclosure=later, turns=replace(options.turns, silence=0))
     clock = VirtualClock(costs)
     caller = Loopback(_chunks(channel), until=from_ticks(len(channel.samples), RATE_HZ))
     events: list[Event] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import signal
 import sys
@@ -32,6 +33,12 @@ examples:
 A run that was stopped, however, goes on where it was when the same command is given again.
 docs/training.md tells the whole way, with figures.
 """
+
+
+EXTRA: Final = "peft"
+"""The package of the extra ``train`` without which no adapter can be trained."""
+
+INSTALL: Final = "pip install 'rapport-agent[train]' (in a clone of the repository: pip install -e '.[train]')"
 
 
 class TrainingError(ValueError):
@@ -77,12 +84,22 @@ def _train(options: argparse.Namespace) -> int:
         raise TrainingError(str(error)) from error
 
 
+def _check_extra() -> None:
+    """See, before a model is loaded, that what trains it is installed."""
+    try:
+        importlib.import_module(EXTRA)
+    except ModuleNotFoundError as error:
+        missing = error.name or EXTRA
+        raise TrainingError(f"`agent train` needs the package {missing}, which is not installed: {INSTALL}") from error
+
+
 def _stage(options: argparse.Namespace) -> int:
     from policy.training import grpo, sft
     from policy.training.recipe import read as read_recipe
     from policy.training.run import METRICS, Run
 
     table = read(options.config)
+    _check_extra()
     _use_threads(options.threads)
     _join()
     if options.stage not in table:
@@ -238,6 +255,8 @@ def _errors() -> tuple[type[Exception], ...]:
 def _eval(options: argparse.Namespace) -> int:
     from agent.training.report import evaluate
 
+    if not options.baseline:
+        _check_extra()  # what was trained is put on the base by the same package
     try:
         _use_threads(options.threads)
         found = evaluate(options, models.resolve)

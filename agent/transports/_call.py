@@ -29,6 +29,7 @@ from agent.transports._messages import Messages
 from agent.transports._numbers import Numbers
 from agent.transports._outbox import Outbox
 from agent.transports._reorder import Packet
+from agent.transports._retelling import Retelling
 from agent.transports._speaking import Speaking
 from perception.media import Text, VideoFrame
 from perception.timebase import Nanos, as_seconds
@@ -50,9 +51,8 @@ class RemoteCall:
         limits: when a caller counts as gone, and what may be perceived.
         about: the agent's parts by name, shown to the client.
         watch: sees every event that is told.
-        grants: what the caller may do, of ``audio video data observe``; without ``data`` typed words are refused,
-            without ``observe`` nothing of what the agent perceives and decides is shown. The media are seen to in
-            the offer.
+        grants: what the caller may do, of ``audio video data observe`` (the media are seen to in the offer); without
+            ``data`` typed words are refused, without ``observe`` nothing of what the agent perceives is shown.
 
     Attributes:
         began: when the caller first asked, on ``clock``.
@@ -85,7 +85,7 @@ class RemoteCall:
         self._limits = limits
         self._about = dict(about)
         self._watch = watch
-        self._captions = wire.Captions()
+        self._captions = Retelling(limits.senses.ears, limits.senses.eyes, said.senses)
         self._grants = grants
         self._messages = Messages(limits.messages, self.began)
         self._numbers = Numbers(self.intake, self.outbox, self._messages, self.began)
@@ -315,7 +315,7 @@ class RemoteCall:
             case wire.Ping():
                 pass
             case wire.ClientReady():
-                for answer in wire.bot_ready(message, self._about):
+                for answer in (*wire.bot_ready(message, self._about), *self._captions.greeted()):
                     self.outbox.post(answer)
                 self._show_state(anyway=True)
             case wire.Disconnect():
@@ -351,6 +351,7 @@ class RemoteCall:
 
     def _consented(self, before: Allowed, now: Allowed) -> None:
         self.intake.senses = now.senses
+        self._captions.allow(now.senses)
         if now.agreement is not None and (before.agreement or Agreement()).version != now.agreement.version:
             self._report(Note("consent", data={"version": now.agreement.version}))
         self._log.info("senses_allowed", count=None if now.senses is None else len(now.senses))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from policy.safety.detector import KINDS
 from policy.words import load_table
@@ -17,6 +18,7 @@ EVERYWHERE: Final = "international"
 
 _FILE: Final = "policy/data/resources.toml"
 _NUMBER: Final = re.compile(r"^\+?[\d][\d -]*$")
+_DIGITS: Final = re.compile(r"\b\d(?:,? \d)+\b")
 _KEYS: Final = frozenset({"name", "for", "number", "text", "url", "hours", "note"})
 _FIELDS: Final = frozenset({"name", "emergency", "emergency_spoken", "help_spoken", "contact"})
 
@@ -175,6 +177,30 @@ def _string(entry: Mapping[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ResourceError(f"{where}: {key} is {value!r}, expected text")
     return value
+
+
+def written(text: str) -> str:
+    """Return a reply as it is read: numbers and addresses of helplines that it says are put as one writes them.
+
+    ``You can call 9 8 8`` becomes ``You can call 988``; other digits stay as they are.
+    """
+    numbers, sites = _known()
+    text = _DIGITS.sub(lambda m: numbers.get(m.group(), m.group()), text)
+    return (
+        sites.sub(lambda m: re.sub(r"\s+dot\s+", ".", m.group()).replace(" ", ""), text) if sites is not None else text
+    )
+
+
+@cache
+def _known() -> tuple[Mapping[str, str], re.Pattern[str] | None]:
+    """Return all numbers by how they are said, and a pattern of all hosts as they are said."""
+    contacts = [contact for country in _table().values() for contact in country.contacts]
+    numbers = {country.emergency for country in _table().values()}
+    numbers.update(number for contact in contacts for number in (contact.number, contact.text) if number)
+    hosts = {host for contact in contacts if (host := urlsplit(contact.url).hostname)}
+    spelled = [r"\s+dot\s+".join(r"\s?".join(part) for part in host.removeprefix("www.").split(".")) for host in hosts]
+    pattern = re.compile(rf"\b(?:{'|'.join(sorted(spelled, key=len, reverse=True))})\b", re.IGNORECASE)
+    return {said(number): number for number in numbers}, pattern if spelled else None
 
 
 def said(number: str) -> str:

@@ -159,7 +159,7 @@ def test_danger_is_answered_by_the_lane_and_shows_the_card(loaded: Loaded) -> No
 def test_who_is_an_ai_says_so_again_and_that_counts_as_disclosure() -> None:
     call = dataclasses.replace(Config().call, disclosure=DisclosureOptions(every=SECOND))
     made = running.load(config(call=call), nowhere)
-    *_, turn = hold(made, "Hi.", "The bus was late.", "So was I.")
+    *_, turn = hold(made, "Hi.", "The bus was late.", "So was I.", "And it was full.")
     made.close()
     assert turn.answered.startswith("I see. ")
     assert turn.source == "policy+disclosure"

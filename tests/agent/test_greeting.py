@@ -45,7 +45,7 @@ def test_words_that_are_typed_at_the_consent_are_answered_and_not_dropped(tmp_pa
     held = consented(tmp_path, 200 * MS, Text(WORDS, at=200 * MS + after))
     assert [window.cue for window in held.mind.windows] == [CUE_QUESTION]
     (turn,) = spoken(held)
-    assert (turn.text, turn.cut) == (f"{replies.greeting()} I am so sorry.", False)
+    assert (turn.text, turn.cut) == ("I am so sorry.", False), "and nothing else in the same breath"
     final = [a for _, a in held.actions if isinstance(a, Caption) and a.speaker == "agent" and a.final]
     assert [caption.text for caption in final] == [turn.text], "the first thing that a client reads is the answer"
 
@@ -69,11 +69,24 @@ def test_words_in_the_midst_of_the_greeting_are_answered(tmp_path: Path) -> None
     assert turn.text.startswith("I am so sorry.")
 
 
-def test_whoever_speaks_at_once_is_answered_and_told_that_it_is_an_ai() -> None:
+def test_whoever_speaks_at_once_is_answered_and_comforted_without_a_word_of_who_speaks() -> None:
     options = CallOptions(greeting=True, reflexes=False, turns=TurnOptions(silence=0))
     played = play(quiet(12), [Script("ear", said(WORDS, 0.05, 2.0))], answer, options=options)
     turns = [t for _, t in played.of(Turn) if isinstance(t, Turn)]
     assert [t.speaker for t in turns] == ["user", "agent"], "of the greeting nothing was heard"
-    assert turns[1].text == f"{replies.greeting()} I am so sorry."
+    assert turns[1].text == "I am so sorry."
     assert not turns[1].cut
-    assert honesty.says_ai(turns[1].text)
+
+
+def test_whoever_types_at_once_is_answered_and_then_told_in_a_line_of_its_own(tmp_path: Path) -> None:
+    def bake(window: ContextWindow) -> list[Decision]:
+        return [Speak(text="What kind of cake?", tone="warm", emotion="warm", strategy="question", reason="A cake.")]
+
+    changes = [(200 * MS, frozenset({"ear"}), PERSON)]
+    script = merged(quiet(12), (Text("I baked a cake.", at=200 * MS),))
+    held = hold(tmp_path, script, [Watched("ear")], changes, mind=Mind(bake), greeting=True, store_s=0.1)
+    first, second = spoken(held)
+    assert (first.text, second.text) == ("What kind of cake?", honesty.straight())
+    assert second.start - first.end >= 1200 * MS
+    final = [a for _, a in held.actions if isinstance(a, Caption) and a.speaker == "agent" and a.final]
+    assert len({caption.reply for caption in final}) == 2, "two captions"

@@ -257,7 +257,15 @@ def test_who_can_help_is_never_missed() -> None:
     assert message.data["reviewed"] == "2026-01-31"
     assert message.data["contacts"][0] == {"name": "Samaritans", "number": "116 123"}
     assert message.data["contacts"][1] == {"name": "Shout", "text": "85258"}
+    assert message.data["emergency"] == {}
     assert not message.droppable
+
+
+def test_where_the_country_is_not_known_the_client_may_choose_its_number() -> None:
+    everywhere = helplines.country()
+    message = wire.display(Resource("medical", everywhere.name, everywhere.help("medical"), date(2026, 1, 31)))
+    assert message.data is not None
+    assert (message.data["emergency"]["US"], message.data["emergency"]["AU"]) == ("911", "000")
 
 
 def test_what_may_be_missed() -> None:

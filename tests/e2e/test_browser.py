@@ -23,7 +23,7 @@ from perception.percept import NEGATIVE
 from perception.timebase import as_seconds
 from tests import scenes
 from tests.e2e.live import ROOT, Server, serving
-from tests.web.browser import CHROMIUM, LOOK, QUIET, until
+from tests.web.browser import CHROMIUM, LOOK, QUIET, agree, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, pytest.mark.slow]
 
@@ -142,7 +142,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         page.goto(server.url)
         found = Live(page, server, folder)
         found.shot("consent")
-        page.click("#start")
+        agree(page)
         until(page, "window.rapport.state === 'ready'", 30)
         until(page, "part('#self-video').currentTime > 0 && camera.length > 0", 20)
         found.anchor()
@@ -245,6 +245,7 @@ def test_captions_panel_and_reason_are_on_the_page(live: Live) -> None:
     page = live.page
     assert "dog" in page.inner_text("#captions").lower() or "cake" in page.inner_text("#captions").lower()
     assert page.inner_text("#senses").strip()
+    page.click("#inside > summary")
     why = page.inner_text("#why")
     assert len(why.split()) >= 5
     assert live.read("lastDecision.reason")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agent.models import resolve
 from policy.attacks import attacks
 from policy.reading import KeywordReader
+from policy.safety import helplines
 from policy.safety.classifier import NAME, Reader
 from policy.safety.detector import (
     CLASSIFIER,
@@ -358,3 +359,16 @@ def test_choose_puts_danger_first() -> None:
 
     cues = cues_of(talk("Thanks, bye"))
     assert choose(KeywordReader().read("Thanks, bye"), cues, finding).strategy == "safety"
+
+
+def test_a_number_and_an_address_that_are_said_are_read_as_one_writes_them() -> None:
+    """Every helpline of the file, as the lane says it."""
+    assert helplines.written(helplines.country().help_spoken) == (
+        "The website findahelpline.com lists free helplines in your country."
+    )
+    for code in helplines.countries():
+        country = helplines.country(code)
+        for number in (country.emergency, *(c.number for c in country.contacts if c.number)):
+            assert helplines.written(f"Call {helplines.said(number)}, at any time.") == f"Call {number}, at any time."
+    ordinary = "I counted 1 2 3 sheep, find a helpline, dot by dot."
+    assert helplines.written(ordinary) == ordinary

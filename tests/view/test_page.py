@@ -193,6 +193,20 @@ def test_a_recording_goes_with_the_instant(visit: Visit) -> None:
 
 
 @browser_test
+def test_the_choices_look_like_choices_and_the_begin_leads_to_the_first_decision(visit: Visit) -> None:
+    page = visit.page
+    assert page.inner_text("#groups legend") == "Show"
+    tick = "getComputedStyle(document.querySelector('#groups input[value=percepts] + span'), '::before').opacity"
+    assert page.evaluate(tick) == "1"
+    page.uncheck("#groups input[value=percepts]", force=True)
+    assert page.evaluate(tick) == "0"
+    lead = page.locator(".moment .hint", has_text="None yet.").first
+    lead.locator("button").click()
+    until(page, f"{VALUE} > 0")
+    assert page.locator(".moment .decision").count() >= 1
+
+
+@browser_test
 def test_groups_and_pointer(visit: Visit) -> None:
     page = visit.page
     total = page.inner_text("#found")

@@ -76,6 +76,30 @@ def until(page: Page, expression: str, timeout_s: float = 15.0) -> Any:
 _STATE = "(({state, cover, notices, mood, errors}) => ({state, cover, notices, mood, errors}))(window.rapport)"
 
 
+def agree(page: Page, within: str = "") -> None:
+    """Press start once all that is asked for has been in sight; the button leads there.
+
+    Args:
+        page: with the consent view.
+        within: selector of the element, where there are several.
+    """
+    start = page.locator(f"{within} #start".strip())
+    start.scroll_into_view_if_needed()
+    page.wait_for_timeout(100)  # what that brought into sight is taken note of
+    for _ in range(8):
+        if not (start.text_content() or "").startswith("See "):
+            break
+        start.click()
+    start.click()
+
+
+def press(page: Page, control: str) -> None:
+    """Press a control of the call by its id, also where it stands behind the button for more of them."""
+    if not page.is_visible(f"#{control}"):
+        page.click("#more")
+    page.click(f"#{control}")
+
+
 def watch(page: Page, expression: str, times: int, every_ms: int = 40) -> list[Any]:
     """Read a JavaScript expression again and again."""
     found = []

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.web.browser import LOOK, chromium, until
+from tests.web.browser import LOOK, agree, chromium, until
 from tests.web.fake_server import FakeServer
 
 SHOTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
@@ -30,8 +30,8 @@ class Visit:
     expected: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Press start and wait for the call."""
-        self.page.click("#start")
+        """Press start, once all that is asked for has been in sight, and wait for the call."""
+        agree(self.page)
         until(self.page, "rapport.state === 'ready'")
 
     def shot(self, name: str) -> None:

@@ -13,7 +13,7 @@ from agent.elements.serving import module
 from tests.docs.blocks import ROOT, blocks
 from tests.e2e.live import serving
 from tests.web import scenes
-from tests.web.browser import until
+from tests.web.browser import agree, until
 from tests.web.conftest import Open, Visit
 from tests.web.fake_server import FakeServer
 from tests.web.host_page import LISTEN, SCRIPT, HostPage
@@ -85,7 +85,7 @@ def test_a_strict_page_of_another_origin_holds_a_call(visit: Open, site: HostPag
     style = "(({borderRadius, borderTopWidth, backgroundColor}) => [borderRadius, borderTopWidth, backgroundColor])"
     assert v.page.evaluate(f"{style}(getComputedStyle(part('#start')))") == ["6px", "0px", "rgb(11, 110, 79)"]
     v.shot("embed-consent")
-    v.page.click("#start")
+    agree(v.page)
     until(v.page, "rapport.state === 'ready'")
     offer = v.server.offers[0]
     assert offer["token"] == "t0ken"
@@ -139,10 +139,11 @@ def test_attributes_say_what_is_offered_and_how_it_looks(visit: Open, site: Host
     assert "smell" in wrong["detail"]
     assert "gesture" in wrong["detail"], "what there is is named"
     until(v.page, "told.some(([name]) => name === 'place')")
-    assert v.page.text_content("#start") == "Allow all two and start"
+    v.page.locator("#allow-voice").scroll_into_view_if_needed()
+    until(v.page, "part('#start').textContent === 'Allow all two and start'")
     assert v.page.evaluate("part('#app').dataset.theme") == "dark"
     assert not v.page.is_visible("#allow-gaze")
-    v.page.click("#start")
+    agree(v.page)
     until(v.page, "rapport.state === 'ready'")
     assert v.page.evaluate("[rapport.person.mic, rapport.person.micLive, rapport.person.camera]") == [
         True,
@@ -186,7 +187,7 @@ def test_a_server_without_room_is_busy_until_the_call_begins(visit: Open, site: 
     v.expected = ("503",)
     wait_s = "2" if again == "the time" else "60"
     v.server.refusal = 503, {"Retry-After": wait_s}, {"title": "Busy", "detail": "One call is running."}
-    v.page.click("#start")
+    agree(v.page)
     until(v.page, "document.querySelector('rapport-call').state === 'busy'")
     v.server.refusal = None
     if again == "the button":
@@ -246,7 +247,7 @@ def test_two_elements_are_two_calls(visit: Open, site: HostPage) -> None:
     one = f'<rapport-call id="ID" server="{site.server}"></rapport-call>'
     site.body = one.replace("ID", "left") + one.replace("ID", "right")
     v = visit(url=site.origin)
-    v.page.click("#right #start")
+    agree(v.page, "#right")
     until(v.page, "document.getElementById('right').state === 'ready'")
     assert v.page.evaluate("document.getElementById('left').record.view") == "consent"
     assert v.page.evaluate("Object.keys(sessionStorage).some((key) => key.endsWith('#right'))")
@@ -259,7 +260,7 @@ def test_a_server_that_does_not_know_the_page_is_said(visit: Open, site: HostPag
     site.body = f'<rapport-call server="{site.server}" senses="words" keys="none"></rapport-call>'
     v = visit(url=site.origin.replace("localhost", "127.0.0.1"))
     v.expected = ("CORS policy", "ERR_FAILED")
-    v.page.click("#start")
+    agree(v.page)
     until(v.page, "rapport.cover === 'gone'", timeout_s=20)
     assert [e["kind"] for e in told(v, "error")] == ["attribute", "gone"]
     assert "takes no calls from this page" in v.page.inner_text("#cover")
@@ -351,7 +352,7 @@ def test_what_the_documentation_says_works_with_the_real_server(visit: Open, tmp
             v = visit(url=f"{site.origin}/", width=1180, height=820)
             logged: list[str] = []
             v.page.on("console", lambda m: logged.append(m.text))
-            v.page.click("#start")
+            agree(v.page)
             until(v.page, "rapport.state === 'ready' && rapport.call")
             v.page.evaluate("document.querySelector('rapport-call').say('My dog died last night.')")
             until(v.page, "told.some(([name, detail]) => name === 'caption' && detail.speaker === 'agent')")

@@ -212,6 +212,7 @@ def test_refusing_every_camera_sense_gives_the_camera_back(visit: Open) -> None:
 def test_why_shows_the_decision_its_reason_and_its_evidence(visit: Open) -> None:
     v = visit()
     v.begin()
+    v.page.click("#inside > summary")
     scenes.distress(v.server)
     until(v.page, "rapport.lastDecision")
     shown = " ".join(v.page.inner_text("#why").split())
@@ -252,6 +253,7 @@ def test_who_speaks_is_told_and_a_fall_kindly(visit: Open) -> None:
     v.server.tell("thought", at=1, reply=1, mind="omni", text="They look <b>sad</b>.")
     v.server.tell("thought", at=1, reply=1, mind="omni", text="A loss.")
     decide(1, "omni", "I am sorry.")
+    v.page.click("#inside > summary")
     assert v.page.inner_text("#why .badge.mind") == "mind: omni"
     v.page.click("#why .thought summary")
     assert v.page.inner_text("#why .thought p") == "They look <b>sad</b>. A loss."
@@ -273,6 +275,7 @@ def test_who_speaks_is_told_and_a_fall_kindly(visit: Open) -> None:
     decide(6, "omni", "I am back.")
     assert v.page.evaluate("rapport.notices") == []
     v.page.click("#settings-open")
+    v.page.click("#made-of summary")
     about = " ".join(v.page.inner_text("#about").split())
     assert "Minds omni, compact" in about
     assert "Speaks omni" in about
@@ -283,6 +286,7 @@ def test_timing_splits_the_way_to_the_first_sound(visit: Open) -> None:
     v.begin()
     scenes.metrics(v.server, 3, end_of_turn=0.25, words=0.15, decide=0.1, voice=0.25, voice_to_voice=0.7)
     until(v.page, "rapport.timing.totals.length === 1")
+    v.page.click("#inside > summary")
     assert v.page.inner_text("#timing .total b") == "700 ms"
     cells = v.page.inner_text("#timing .key").replace("\n", " ")
     for part in ("Sure you were done 250 ms", "Your words 150 ms", "Decision 100 ms", "Voice 150 ms", "Rest 50 ms"):

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 
 from agent.models import resolve_clip
 from tests.web import scenes
+from tests.web.browser import press as press_control
 from tests.web.browser import until, watch
 from tests.web.conftest import Open, Visit
 
@@ -102,12 +103,12 @@ def test_every_view_fits_and_can_be_read(visit: Open, screen: str, theme: str) -
         v.page.wait_for_timeout(150)
     v.shot(f"call-{screen}-{theme}-happy")
     if screen == "phone":
-        v.page.click("#insight")
+        press_control(v.page, "insight")
         v.page.wait_for_timeout(300)
         assert_fits(v.page)
         assert v.page.evaluate(AUDIT) == []
         v.shot(f"call-{screen}-{theme}-insight")
-    v.page.click("#settings-open")
+    press_control(v.page, "settings-open")
     v.page.wait_for_timeout(200)
     assert_fits(v.page)
     assert v.page.evaluate(AUDIT) == []
@@ -188,7 +189,7 @@ def test_shortcuts_and_push_to_talk(visit: Open) -> None:
     until(v.page, "rapport.mood === 'speaking'")
     press("Escape")
     v.server.wait(lambda: v.server.client_messages("stop"), "stop")
-    v.page.click("#settings-open")
+    press_control(v.page, "settings-open")
     v.page.uncheck("#shortcuts")
     press("Escape")
     press("m")
@@ -214,7 +215,7 @@ def test_a_screen_reader_is_told_little_and_what_matters(visit: Open) -> None:
         "Connecting. Calling the agent on 127.0.0.1.",
         "Connected. The agent is listening.",
     ]
-    v.page.click("#settings-open")
+    press_control(v.page, "settings-open")
     v.page.check("#announce")
     v.page.keyboard.press("Escape")
     v.server.tell("caption", speaker="agent", text="I hear you.", final=True, reply=5)

@@ -122,3 +122,36 @@ def test_it_fits_and_can_be_read(visit: Open, width: int, scheme: str) -> None:
     assert min(heights) >= 44
     assert v.page.evaluate(AUDIT) == []
     v.shot(f"help-{width}-{scheme}")
+
+
+NOWHERE = [
+    {"name": "Your local emergency number", "number": "112", "note": "112 works in most countries."},
+    {"name": "Find A Helpline", "url": "https://findahelpline.com"},
+]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [
+        ("America/New_York", "Call 911, Emergency number in the United States"),
+        ("Australia/Perth", "Call 000, Emergency number in Australia"),
+        ("Europe/Vienna", "Call 112, Your local emergency number"),
+        ("UTC", "Call 112, Your local emergency number"),
+    ],
+)
+def test_where_the_server_does_not_know_the_country_the_clock_does(visit: Open, zone: str, first: str) -> None:
+    v = visit(timezone_id=zone)
+    v.begin()
+    known = {"kind": "medical", "country": "International", "contacts": NOWHERE, "reviewed": "2026-11-25", "reply": 1}
+    v.server.tell("resource", **known, emergency={"US": "911", "AU": "000", "AT": "112"})
+    until(v.page, "rapport.help")
+    assert v.page.locator(".help a").first.get_attribute("aria-label") == first
+    assert v.page.locator(".help a[href='tel:112']").count() == 1, "and 112 stays"
+
+
+def test_a_country_that_the_server_knows_is_not_guessed_again(visit: Open) -> None:
+    v = visit(timezone_id="America/New_York")
+    v.begin()
+    danger(v.server)
+    until(v.page, "rapport.help")
+    assert "911" not in v.page.inner_text(".help")

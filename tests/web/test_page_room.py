@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.web import scenes
-from tests.web.browser import until
+from tests.web.browser import press, until
 from tests.web.conftest import Open, Visit
 from tests.web.test_page_help import danger
 
@@ -82,18 +82,18 @@ def test_nothing_lies_over_anything(visit: Open, screen: str) -> None:
     settle(v)
     assert_room(v, "with the card")
     v.shot(f"room-{screen}-card")
-    v.page.click("#insight")
+    press(v.page, "insight")
     settle(v)
     assert_room(v, "with the card, and the side toggled")
-    v.page.click("#insight")
+    press(v.page, "insight")
     v.page.get_by_role("button", name="Hide").click()
     settle(v)
     assert_room(v, "with the card put away")
     v.page.get_by_role("button", name="Help numbers").click()
-    v.page.click("#cc")
+    press(v.page, "cc")
     settle(v)
     assert_room(v, "with the card, without captions")
-    v.page.click("#cc")
+    press(v.page, "cc")
     v.page.click("#hangup")
     until(v.page, "rapport.cover === 'ended'")
     settle(v)

@@ -1,5 +1,6 @@
 // What the person does in a call: mute, camera, push-to-talk, stop, words, a sense on or off; and what their devices do.
 
+import { remember } from "./dom.js";
 import { bothMessage, deviceMessage, useDevice } from "./messages.js";
 import { SENSES, devicesFor, wireNames } from "./senses.js";
 
@@ -56,7 +57,37 @@ export class Acts {
     else this.stage.notice(device, { title: device === "mic" ? "The microphone is not used" : "The camera is not used", text: "You refused the senses that need it. Switch one on under “What I perceive”.", seconds: 8 });
   }
 
+  /** Let the agent be heard or not, from now on and in later calls. Whoever does not hear it reads what it says. */
+  voiceToggle() {
+    const on = this.call.sound.muted;
+    this.voice(on);
+    remember("agent-muted", on ? "no" : "yes");
+    this.stage.dismiss("aloud");
+    this.ui.announce(on ? "The agent’s voice is on" : "The agent’s voice is off; its words are in the captions");
+    if (!on) this.call.controls.captions(true, false);
+  }
+
+  voice(on) {
+    this.call.sound.muted = !on;
+    this.call.controls.voice(on);
+  }
+
+  /** Whoever only types may sit where nobody should hear the answers. */
+  aloud() {
+    if (this.call.sound.muted) return;
+    this.stage.notice("aloud", { title: "The agent answers aloud", text: "Its words are in the captions, too.", actions: [["Turn its voice off", () => this.voiceToggle()]], calm: true, seconds: 20 });
+  }
+
+  unmute() {
+    this.person.set({ micOn: true });
+    this.ui.announce("Microphone on");
+  }
+
   pushToTalk(enabled) {
+    if (enabled && !this.person.audio) {
+      this.need("mic");
+      return;
+    }
     // Whoever wants to talk by holding a key wants to be heard.
     this.person.set({ pushToTalk: enabled, held: false, micOn: enabled || this.person.micOn });
     this.call.link?.ask("push-to-talk", { enabled, held: false });
@@ -65,7 +96,8 @@ export class Acts {
 
   hold(held) {
     if (!this.person.pushToTalk || this.person.held === held) return;
-    this.person.set({ held });
+    // Whoever holds the button wants to be heard, muted or not.
+    this.person.set(held ? { held, micOn: true } : { held });
     this.call.link?.ask("push-to-talk", { enabled: true, held });
   }
 

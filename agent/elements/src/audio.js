@@ -58,6 +58,11 @@ export class AgentSound {
     this.open = this.round = this.width = this.level = 0;
   }
 
+  close() {
+    this.detach();
+    this.context?.close();
+  }
+
   /** Measure now; returns {level 0..1 (RMS), open, round, width} for the mouth. */
   read(now = performance.now()) {
     if (!this.analyser || now - this.stamp < 8) return this;
@@ -105,6 +110,21 @@ export class AgentSound {
     this.open = blend(this.open, open);
     this.round = blend(this.round, round);
     this.width = blend(this.width, width);
+  }
+
+  /** Mute or unmute the voice for the person; the mouth goes on. */
+  set muted(on) {
+    this.element.muted = on;
+  }
+
+  get muted() {
+    return this.element.muted;
+  }
+
+  /** Loudness, 0..1. Returns whether the browser takes it: some leave it to the keys of the device. */
+  setVolume(part) {
+    this.element.volume = part;
+    return Math.abs(this.element.volume - part) < 0.01;
   }
 
   async setSpeaker(deviceId) {

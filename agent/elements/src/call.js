@@ -11,7 +11,7 @@
 //   call           the server's name of the call, the same after a reconnection, or null
 //   mood           agent: "connecting" | "listening" | "thinking" | "speaking" | "lost" | "ended" (as shown on the page)
 //   cover          name of the full-stage message (see messages.js COVERS), or null
-//   notices        keys of the notices shown: "mic", "camera", "devices", "sound", "error", "mind", "link", "closing", "agreement"
+//   notices        keys of the notices shown: "mic", "camera", "devices", "sound", "aloud", "muted", "error", "mind", "link", "closing", "agreement"
 //   pcId           the server's id of the connection, or null
 //   connections    how many times a connection became ready (2 after one reconnection)
 //   senses         ids allowed by the person, see senses.js; `sentSenses` is what went over the wire, or null
@@ -27,7 +27,7 @@
 //   display        [{emotion, gesture, intensity, reply, received}] every display event that was shown
 //   emotion        the display emotion on the face now
 //   speech         [{state: "started"|"stopped"|"held"|"resumed", reply, received}] of the agent's voice, as told
-//   audio          {level: RMS now, peak, heardMs: time over -46 dBFS, firstHeardAt, lastHeardAt, playing}
+//   audio          {level: RMS now, peak, heardMs: time over -46 dBFS, firstHeardAt, lastHeardAt, playing, muted, volume}
 //   audioLog       [{at, level}] every 20 ms of the last 60 s of the agent's sound, as received
 //   stats          {mediaRttS, lost, received, jitterS}
 //   received       {type or "server-message/t": count}
@@ -44,7 +44,7 @@ import { Captions } from "./captions.js";
 import { Consent } from "./consent.js";
 import { Controls } from "./controls.js";
 import { obstacle } from "./devices.js";
-import { clean } from "./dom.js";
+import { clean, recall } from "./dom.js";
 import { Help } from "./help.js";
 import { Lifeline } from "./lifeline.js";
 import { Link } from "./link.js";
@@ -59,6 +59,7 @@ import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { Telling } from "./telling.js";
 import { Timing } from "./timing.js";
+import { Unheard } from "./unheard.js";
 import { Why } from "./why.js";
 
 const DEVICES_MS = 1500;
@@ -84,6 +85,8 @@ export class Call {
     this.timing = new Timing(ui);
     this.consent = new Consent(ui, { person: this.person, start: (senses) => this.start(senses) });
     this.controls = new Controls(ui, { acts: this.acts, settings: this.settings, inCall: () => ui.showing === "call" && !this.$("call").hasAttribute("data-over") });
+    this.acts.voice(recall("agent-muted") !== "yes");
+    this.unheard = new Unheard(this);
     this.recorder = new Recorder(this);
     this.senses = new Set();
     this.mood = "ended";
@@ -136,6 +139,7 @@ export class Call {
     this.unwait();
     this.reset();
     this.view("call");
+    if (kept?.began) this.beganAt = performance.now() - Math.max(0, Date.now() - kept.began);
     this.stage.show("connecting");
     this.setMood("connecting");
     this.panel.allow(senses);
@@ -210,6 +214,7 @@ export class Call {
     if (fresh) {
       this.beganAt = performance.now();
       this.reply = 0;
+      if (!this.senses.size) this.acts.aloud();
     }
     if (this.person.pushToTalk) this.link.ask("push-to-talk", { enabled: true, held: this.person.held });
   }
@@ -247,7 +252,8 @@ export class Call {
         this.timing.measure(message);
         break;
       case "caption":
-        this.captions.show(message);
+      case "captions":
+        this.captions.take(message);
         break;
       case "display":
         this.display(message);
@@ -302,6 +308,7 @@ export class Call {
   setMood(mood) {
     if (!["connecting", "listening", "thinking", "speaking", "lost", "ended"].includes(mood)) return;
     this.mood = mood;
+    if (mood === "lost") this.panel.wake(false, "Not connected");
     this.stage.mood(mood);
     this.avatar.setState(mood);
     this.$("stop").hidden = mood !== "speaking";
@@ -327,6 +334,7 @@ export class Call {
       if (video) self.play().catch(() => {});
     }
     this.watchMic(audio);
+    this.unheard.follow();
     this.link?.sync();
     this.lifeline.keep();
   }
@@ -353,6 +361,7 @@ export class Call {
     this.link = null;
     if (link && !["closed", "left", "moved", "expired"].includes(link.state)) link.hangUp();
     this.sound.detach();
+    this.unheard.stop();
     this.panel.wake(false);
     this.person.release();
     this.setMood("ended");
@@ -374,8 +383,8 @@ export class Call {
     this.person.release();
     clearInterval(this.meterTick);
     this.meter?.close();
-    this.sound.detach();
-    this.sound.context?.close();
+    this.unheard.stop();
+    this.sound.close();
     this.ui.ending.abort();
   }
 

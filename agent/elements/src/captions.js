@@ -24,7 +24,13 @@ export class Captions {
     this.nodes = new Map();
   }
 
-  /** Take in one caption message. */
+  /** Take in a message: one caption, or all there were. */
+  take(message) {
+    if (message.t === "captions") this.restore(message.lines ?? []);
+    else this.show(message);
+  }
+
+  /** Take in one caption. */
   show({ speaker, text: words, final, reply = 0, cut = false }) {
     const now = performance.now();
     let line = this.find(speaker, reply, cut);
@@ -42,6 +48,17 @@ export class Captions {
     line.updatedAt = now;
     if (line.final && speaker === "agent" && this.readAloud()) this.ui.announce(line.text);
     this.paint(line);
+  }
+
+  /** Take in all that was said in a call that goes on: it takes the place of what is here. */
+  restore(lines) {
+    const now = performance.now();
+    this.clear();
+    for (const { speaker, text: words, final, reply = 0, cut = false } of lines) {
+      const line = { speaker, text: words, done: final ? words : "", final: Boolean(final), cut, reply, at: now, updatedAt: now };
+      this.lines.push(line);
+      this.paint(line);
+    }
   }
 
   find(speaker, reply, cut) {

@@ -15,6 +15,10 @@ export class Controls {
     this.inCall = inCall;
     this.$("mic").addEventListener("click", () => acts.micToggle());
     this.$("camera").addEventListener("click", () => acts.cameraToggle());
+    this.$("voice").addEventListener("click", () => acts.voiceToggle());
+    this.$("more").addEventListener("click", () => this.more(!this.$("controls").hasAttribute("data-more")));
+    this.$("further").addEventListener("click", () => this.more(false));
+    ui.app.addEventListener("click", (event) => event.target.closest?.("#further, #more") || this.more(false));
     this.$("ptt").addEventListener("click", () => acts.pushToTalk(!acts.person.pushToTalk));
     this.$("cc").addEventListener("click", () => this.captions(this.$("call").dataset.captions === "off"));
     this.$("insight").addEventListener("click", () => this.insight(this.$("call").dataset.side === "closed"));
@@ -30,6 +34,9 @@ export class Controls {
     addEventListener("keyup", (event) => this.up(event), { signal: ui.signal });
     // A key that is released elsewhere must not leave the microphone open.
     addEventListener("blur", () => acts.hold(false), { signal: ui.signal });
+    const inside = this.$("inside");
+    inside.open = recall("inside", "closed") === "open";
+    inside.addEventListener("toggle", () => remember("inside", inside.open ? "open" : "closed"));
     this.captions(recall("captions", "on") === "on", false);
     this.insight(!ui.narrow && recall("insight", "open") === "open", false);
   }
@@ -60,7 +67,10 @@ export class Controls {
     const target = event.composedPath()[0];
     if (!this.inCall() || this.settings.dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
-      if (typing(target)) target.blur();
+      if (this.$("controls").hasAttribute("data-more")) {
+        this.more(false);
+        this.$("more").focus();
+      } else if (typing(target)) target.blur();
       else if (!this.$("stop").hidden) this.acts.stop();
       else if (this.ui.narrow) this.insight(false);
       return;
@@ -78,6 +88,7 @@ export class Controls {
     const act = {
       m: () => this.acts.micToggle(),
       v: () => this.acts.cameraToggle(),
+      a: () => this.acts.voiceToggle(),
       p: () => this.acts.pushToTalk(!this.acts.person.pushToTalk),
       c: () => this.captions(this.$("call").dataset.captions === "off"),
       i: () => this.insight(this.$("call").dataset.side === "closed"),
@@ -90,6 +101,20 @@ export class Controls {
 
   up(event) {
     if (event.key === " " && this.acts.person.held) this.acts.hold(false);
+  }
+
+  /** Where there is no room for all controls, show or hide the lesser ones. */
+  more(open) {
+    this.$("controls").toggleAttribute("data-more", open);
+    this.$("more").setAttribute("aria-expanded", String(open));
+    if (open) this.$("ptt").focus();
+  }
+
+  /** Show whether the agent is heard. */
+  voice(on) {
+    this.$("voice").setAttribute("aria-pressed", String(on));
+    this.$("voice").dataset.state = on ? "" : "unused";
+    setIcon(this.$("voice"), on ? "speaker" : "speaker-off");
   }
 
   captions(on, say = true) {
@@ -119,11 +144,13 @@ export class Controls {
     button("camera", person.cameraOn, Boolean(person.video), devices.camera, "camera", "camera-off");
     this.$("ptt").setAttribute("aria-pressed", String(person.pushToTalk));
     this.$("ptt").dataset.state = person.pushToTalk ? "on" : "";
-    this.$("hold").hidden = !person.pushToTalk || !person.audio || !person.micOn;
+    this.$("hold").hidden = !person.pushToTalk || !person.audio;
     this.$("hold").toggleAttribute("data-held", person.held);
-    text(this.$("hold-text"), person.held ? "Listening… release to send" : "Hold to talk");
+    text(this.$("hold-text"), person.held ? "Listening… release to send" : person.micOn ? "Hold to talk" : "Hold to unmute and talk");
+    this.$("self").hidden = !devices.mic && !devices.camera;
+    this.$("self-meter").hidden = !devices.mic;
     this.$("self").dataset.camera = person.cameraLive ? "on" : "off";
-    text(this.$("self-none").querySelector("span:last-child"), !devices.camera ? "Camera not used" : person.video || !person.cameraOn ? "Camera off" : "No camera");
+    text(this.$("self-none").querySelector("span:last-child"), !devices.camera ? "Not used" : person.video || !person.cameraOn ? "Camera off" : "No camera");
     this.$("self-muted").hidden = person.micLive || !devices.mic;
   }
 }

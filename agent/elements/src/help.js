@@ -4,6 +4,7 @@
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { HELP } from "./messages.js";
+import { local } from "./place.js";
 
 const dial = (number) => number.replace(/[^+\d]/g, "");
 
@@ -23,7 +24,8 @@ export class Help {
   }
 
   /** Show one `resource` message; the next replaces it. */
-  show({ kind, country, contacts = [], reviewed }) {
+  show({ kind, country, contacts: known = [], reviewed, emergency }) {
+    const contacts = local(known, emergency);
     this.last = { kind, country, contacts, reviewed };
     this.put();
     const words = HELP[kind] ?? HELP.self_harm;

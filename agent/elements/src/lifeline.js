@@ -110,7 +110,8 @@ export class Lifeline {
     const { link, person, privacy, senses } = this.call;
     if (!link?.resume || this.ui.showing !== "call") return;
     const { micOn, cameraOn, pushToTalk } = person;
-    keep(this.ui.key, { resume: link.resume, keptS: link.limits.kept_s, senses: [...senses], recording: privacy.wanted, micOn, cameraOn, pushToTalk });
+    const began = Date.now() - Math.round(performance.now() - this.call.beganAt);
+    keep(this.ui.key, { resume: link.resume, keptS: link.limits.kept_s, senses: [...senses], recording: privacy.wanted, began, micOn, cameraOn, pushToTalk });
   }
 
   /** After a reload: go on with the call that this tab was in, if it can still be there; whether it does. */

@@ -50,6 +50,12 @@ export const LINK = {
   over: { title: "Your earlier call is over", text: "The page was away for too long. Nothing is seen or heard now; start a new call whenever you like." },
 };
 
+/** The person speaks, and nobody hears it. */
+export const UNHEARD = {
+  muted: { title: "You are muted", text: "It sounds as if you were speaking. The agent does not hear it." },
+  loose: { title: "You are not heard", text: "Push to talk is on: hold the button, or the space bar, while you speak." },
+};
+
 /** What became of the person's agreement. */
 export const AGREEMENT = {
   notStored: { title: "Your agreement could not be stored", text: "So nothing is seen or heard. You can type. It is tried again by itself." },

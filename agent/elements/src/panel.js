@@ -30,6 +30,8 @@ export class Panel {
     this.history = [];
     this.people = 0;
     this.toggle = toggle;
+    this.inCall = false;
+    this.asleep = "Not in a call";
     for (const sense of SENSES) this.$("senses").append(this.row(sense, toggle));
     ui.every(250, () => this.paint());
   }
@@ -57,12 +59,19 @@ export class Panel {
   /** Show which senses are allowed. */
   allow(senses) {
     for (const row of this.rows.values()) {
-      if (row.on !== senses.has(row.sense.id)) row.since = performance.now();
-      row.on = senses.has(row.sense.id);
+      const on = senses.has(row.sense.id);
+      if (row.on !== on || !this.inCall) Object.assign(row, { since: performance.now(), taken: Boolean(this.inCall) && !on, erased: false });
+      row.on = on;
       row.flip.checked = row.on;
       if (!row.on) Object.assign(row, { shown: null, at: -1e9, lost: false });
     }
     if (!senses.has("expression")) this.history.length = 0;
+    this.paint();
+  }
+
+  /** What was taken back in this call is erased, as the server says; or could not be. */
+  erased(done) {
+    for (const row of this.rows.values()) row.erased = done && row.taken;
     this.paint();
   }
 
@@ -78,9 +87,10 @@ export class Panel {
     this.paint();
   }
 
-  /** In a call or not: outside of one nothing is perceived. */
-  wake(inCall) {
+  /** In a call or not: outside of one nothing is perceived, for the reason `why`. */
+  wake(inCall, why = "Not in a call") {
     this.inCall = inCall;
+    this.asleep = why;
     if (!inCall) for (const row of this.rows.values()) Object.assign(row, { shown: null, at: -1e9, lost: false });
     this.paint();
   }
@@ -179,8 +189,8 @@ export class Panel {
     let words = fresh ? row.shown.text : (IDLE[id] ?? "Nothing just now");
     let soft = fresh ? row.shown.soft : "";
     if (id === "expression" || id === "gaze") words = fresh ? words : this.faceSeen(now) ? "Nothing clear yet" : words;
-    if (!row.on) [state, words, soft] = ["off", "Off by you", ""];
-    else if (!this.inCall) [state, words, soft] = ["waiting", "Not in a call", ""];
+    if (!row.on) [state, words, soft] = ["off", "Off by you", row.erased ? "what it noticed is erased" : ""];
+    else if (!this.inCall) [state, words, soft] = ["waiting", this.asleep, ""];
     else if (this.silent?.has(source)) [state, words, soft] = [this.silent.get(source).state, this.silent.get(source).text, ""];
     else if (row.lost) [state, words, soft] = ["lost", "Lost, coming back by itself", ""];
     row.node.dataset.state = state;
@@ -193,8 +203,10 @@ export class Panel {
     const part = row.shown.confidence ?? 0;
     row.bar.style.setProperty("--part", part.toFixed(3));
     row.bar.setAttribute("aria-valuenow", Math.round(part * 100));
-    row.bar.setAttribute("aria-valuetext", state === "unsure" ? `unsure, ${percent(part)}` : percent(part));
-    text(row.amount, percent(part));
+    row.bar.setAttribute("aria-valuetext", percent(part));
+    // What is unsure has no number: it would only seem to say something.
+    row.more.toggleAttribute("data-bare", state === "unsure");
+    text(row.amount, state === "unsure" ? "" : percent(part));
   }
 
   paintHistory(svg, now) {

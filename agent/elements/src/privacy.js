@@ -65,6 +65,8 @@ export class Privacy {
   note({ event, scopes = [] }) {
     const { stage } = this.call;
     if (event === "consent_not_stored") stage.notice("agreement", AGREEMENT.notStored);
+    if (event === "not_erased") this.call.panel.erased(false);
+    if (event === "consent_withdrawn") this.call.panel.erased(true);
     if (event === "not_erased") stage.notice("erased", AGREEMENT.notErased);
     if (event === "erased") stage.dismiss("erased");
     if (event !== "consent_stored" && event !== "consent_withdrawn") return;

@@ -78,7 +78,7 @@ export class Recorder {
       get emotion() { return call.avatar.emotion; },
       get audio() {
         const { level, peak, heardMs, firstHeardAt, lastHeardAt, analyser, element } = call.sound.read();
-        return { level, peak, heardMs, firstHeardAt, lastHeardAt, playing: Boolean(analyser) && !element.paused };
+        return { level, peak, heardMs, firstHeardAt, lastHeardAt, playing: Boolean(analyser) && !element.paused, muted: element.muted, volume: element.volume };
       },
       get person() {
         const { audio, video, micLive, cameraLive, pushToTalk, held } = call.person;

@@ -39,7 +39,7 @@ export const SENSES = [
   },
   {
     id: "scene", wire: ["scene"], source: "camera", title: "People in view", icon: "people",
-    what: "How many faces are there, who comes and goes, and the light. Not who they are.",
+    what: "How many faces, who comes and goes, and the light. Not who they are.",
     kinds: ["face", "presence", "scene", "talking"],
     lost: ["scene", "people", "camera", "video", "sight", "vision"],
   },

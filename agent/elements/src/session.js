@@ -5,7 +5,7 @@
 const callKey = (key) => `rapport.call ${key}`;
 const iceKey = (key) => `rapport.ice ${key}`;
 
-/** Remember a call: {resume, keptS, senses, recording, micOn, cameraOn, pushToTalk}; the time is added. */
+/** Remember a call: {resume, keptS, senses, recording, began, micOn, cameraOn, pushToTalk}; the time is added. */
 export function keep(key, call) {
   try {
     sessionStorage.setItem(callKey(key), JSON.stringify({ ...call, at: Date.now() }));

@@ -24,6 +24,7 @@ export class Settings {
     for (const select of this.ui.root.querySelectorAll("select[data-devices]")) select.addEventListener("change", () => this.choose(select.dataset.devices, select.value));
     person.addEventListener("devices", ({ detail }) => this.list(detail));
     person.addEventListener("change", () => this.mark());
+    this.volume();
     this.list({ mics: [], cameras: [], speakers: [] });
     this.restoreSpeaker();
   }
@@ -34,6 +35,18 @@ export class Settings {
 
   get shortcuts() {
     return this.$("shortcuts").checked;
+  }
+
+  /** How loud the agent is, kept for the next call. */
+  volume() {
+    const slider = this.$("volume");
+    slider.value = recall("volume", "100");
+    if (!(Number(slider.value) >= 0)) slider.value = "100";
+    this.$("volume-field").hidden = !this.sound.setVolume(slider.value / 100);
+    slider.addEventListener("input", () => {
+      this.sound.setVolume(slider.value / 100);
+      remember("volume", slider.value);
+    });
   }
 
   open() {

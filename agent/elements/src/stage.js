@@ -49,6 +49,7 @@ export class Stage {
       this.cover = null;
       delete this.$("stage").dataset.away;
       delete this.$("call").dataset.over;
+      delete this.$("call").dataset.connecting;
       this.$("mood").hidden = false;
       return;
     }
@@ -61,6 +62,7 @@ export class Stage {
     cover.dataset.name = name;
     this.$("stage").dataset.away = "";
     this.$("call").toggleAttribute("data-over", !IN_CALL.has(name));
+    this.$("call").toggleAttribute("data-connecting", name === "connecting");
     text(this.$("cover-title"), title);
     text(this.$("cover-text"), words);
     const mark = this.$("cover-mark");
@@ -84,7 +86,7 @@ export class Stage {
     const node = h(
       "div",
       { class: calm ? "notice calm" : "notice", part: "notice", data: { key } },
-      icon(calm ? "spark" : "warn"),
+      icon(calm ? "info" : "warn"),
       h("p", {}, h("b", {}, title), words),
       ...actions.map(([label, act]) => h("button", { type: "button", class: "quiet", onclick: act }, label)),
       retry ? h("button", { type: "button", class: "quiet", onclick: retry }, "Try again") : null,

@@ -27,7 +27,11 @@ function moment(call, n) {
 function decision(call, n) {
   let event = view.chosen?.call === n && view.chosen.event.type === "decision" ? view.chosen.event : null;
   for (let i = place(call.events, view.at + 1e-6, (e) => e.t) - 1; !event && i >= 0; i--) if (call.events[i].type === "decision") event = call.events[i];
-  if (!event) return h("div", {}, h("h4", {}, "Last decision"), h("p", { class: "hint" }, "None yet."));
+  if (!event) {
+    const first = call.events.find((e) => e.type === "decision");
+    const lead = first ? [" The first one is at ", h("button", { type: "button", class: "link", onclick: () => go(first.t) }, clock(first.t)), "."] : [];
+    return h("div", {}, h("h4", {}, "Last decision"), h("p", { class: "hint" }, first ? "None yet." : "This call has none.", ...lead));
+  }
   const what = [event.action, event.strategy ?? event.token, event.emotion, event.gesture !== "none" ? event.gesture : null].filter(Boolean).map(clean);
   const parts = event.reply ? Object.entries(PARTS).map(([name, words]) => [words, call.events.find((e) => e.type === "metric" && e.name === name && e.reply === event.reply)?.value]).filter(([, value]) => known(value) && value >= 0.0005) : [];
   const evidence = event.evidence ?? [];

@@ -16,6 +16,7 @@ from rapport_client.errors import CallOver, FrameError, NotDone, RapportError, R
 from rapport_client.events import (
     Back,
     Caption,
+    Captions,
     Contact,
     Decision,
     Display,
@@ -43,6 +44,7 @@ __all__ = [
     "Call",
     "CallOver",
     "Caption",
+    "Captions",
     "Contact",
     "Decision",
     "Display",

@@ -119,6 +119,23 @@ class Caption(Told):
     cut: bool
 
 
+class Line(Told):
+    """A caption of before."""
+
+    speaker: Literal["user", "agent"]
+    text: str
+    final: bool
+    reply: int
+    cut: bool
+
+
+class Captions(Told):
+    """All that was said, for a client that comes back into a call: it takes the place of what is shown."""
+
+    t: Literal["captions"] = "captions"
+    lines: list[Line]
+
+
 class Display(Told):
     """The agent's face or body."""
 
@@ -149,6 +166,7 @@ class Resource(Told):
     contacts: list[Contact]
     reviewed: date
     reply: int
+    emergency: dict[str, str] = {}
 
 
 class Link(Told):
@@ -220,14 +238,26 @@ class Problem(Told):
 
 
 TOLD: Final[tuple[type[BaseModel], ...]] = (
-    *(Percept, Decision, Thought, Turn, Metric, Note, Caption, Display, Resource, Link, Voice, State),
+    *(Percept, Decision, Thought, Turn, Metric, Note, Caption, Captions, Display, Resource, Link, Voice, State),
     *(Hello, Problem),
 )
 """Every model that the server's schema has, too."""
 
 _PAYLOAD: Final[TypeAdapter[Any]] = TypeAdapter(
     Annotated[
-        Percept | Decision | Thought | Turn | Metric | Note | Caption | Display | Resource | Link | Voice | State,
+        Percept
+        | Decision
+        | Thought
+        | Turn
+        | Metric
+        | Note
+        | Caption
+        | Captions
+        | Display
+        | Resource
+        | Link
+        | Voice
+        | State,
         Field(discriminator="t"),
     ]
 )
@@ -293,6 +323,7 @@ Event = (
     | Metric
     | Note
     | Caption
+    | Captions
     | Display
     | Resource
     | Link
