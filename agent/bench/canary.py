@@ -11,20 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from agent.bench.records import Record
 from agent.bench.stats import word_errors
 from agent.models import ModelError
-from perception.ear import Ear
 from perception.media import AudioChunk, VideoFrame
-from perception.silero import HOP, Silero, load_silero
-from perception.ssd import FULL_RANGE_FACE, Detector
 from perception.timebase import Nanos
 from perception.workers import Resolve
 from policy.tasks import Item
+
+if TYPE_CHECKING:
+    from perception.ssd import Detector
 
 LOOKS: Final = 8
 """Pictures of a medium in which a face is looked for."""
@@ -59,6 +59,10 @@ class Ground:
     def __init__(self, resolve: Resolve) -> None:
         self._silero: Any = None
         self._faces: Detector | None = None
+        # The command line reads what was found, and waits for no model library.
+        from perception.silero import load_silero
+        from perception.ssd import FULL_RANGE_FACE, Detector
+
         try:
             self._silero = load_silero(resolve("silero-vad"))
             self._faces = Detector(resolve("face-detector-full").read_bytes(), FULL_RANGE_FACE)
@@ -69,6 +73,9 @@ class Ground:
         """Return the seconds of voice in ``chunks``; ``None`` where it cannot be told."""
         if self._silero is None:
             return None
+        from perception.ear import Ear
+        from perception.silero import HOP, Silero
+
         ear = Ear(Silero(self._silero))
         voiced = sum(hop.probability >= _VOICE for hop in ear.hear(chunks))
         return round(voiced * HOP / 16_000, 2)

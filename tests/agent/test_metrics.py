@@ -130,6 +130,7 @@ def test_the_dashboard_names_only_numbers_that_there_are_and_all_of_them() -> No
         "reason",
         "mind, action",
         "mind, why",
+        "why",
         "event, level",
         "kind",
         "outcome",
