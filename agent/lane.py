@@ -197,6 +197,8 @@ class LaneSession:
         found = await self._lane.look(cues.words, cues.before, cues.distress, until)
         if found is not None and found.by != CLASSIFIER:
             return found
+        if found is None and not episodes:
+            return None
         if followup.denies(cues.words) or _asks_about_it(cues.words):
             return None
         if not episodes:

@@ -9,6 +9,7 @@ brought.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from agent.bench.records import Record
 from agent.bench.stats import word_errors
 from agent.models import ModelError
 from perception.media import AudioChunk, VideoFrame
+from perception.percept import TRANSCRIPT, Percept
 from perception.timebase import Nanos
 from perception.workers import Resolve
 from policy.tasks import Item
@@ -30,6 +32,7 @@ LOOKS: Final = 8
 """Pictures of a medium in which a face is looked for."""
 
 ARRIVED: Final = 0.8
+"""Least share that has to arrive for figures to be worth anything, and largest share of guesses."""
 GUESSED: Final = 0.5
 
 _VOICE: Final = 0.5
@@ -86,6 +89,21 @@ class Ground:
             return None
         found = sum(bool(self._faces(np.ascontiguousarray(picture.pixels))) for picture in pictures)
         return round(found / len(pictures), 3)
+
+
+class Transcript:
+    """The words that were recognised in a call, each utterance as it was understood last."""
+
+    def __init__(self) -> None:
+        self._words: dict[float, str] = {}
+
+    def take(self, percept: Percept) -> None:
+        """Take in a percept, if it is a transcript."""
+        if percept.kind == TRANSCRIPT:
+            self._words[percept.number("utterance", len(self._words) + 1)] = percept.label
+
+    def __str__(self) -> str:
+        return " ".join(self._words.values())
 
 
 @dataclass(slots=True)
@@ -157,10 +175,7 @@ def arrivals(items: Iterable[Item], records: Sequence[Record], *, native: bool =
     usable = [(by_id[record.id], record) for record in records if record.id in by_id and not record.error]
     voiced = [(item, record) for item, record in usable if _speaks(item, record)]
     faced = [(item, record) for item, record in usable if _shows(item, record)]
-    lost: dict[str, int] = {}
-    for _, record in usable:
-        for sense in record.senses_lost:
-            lost[sense] = lost.get(sense, 0) + 1
+    lost = Counter(sense for _, record in usable for sense in record.senses_lost)
     answers = [answer for _, record in usable for answer in record.answers if answer.raw is not None]
     scripts = [(told_words(item), record.transcript) for item, record in voiced if told_words(item)]
     counted = [word_errors(script, heard) for script, heard in scripts] if not native else []

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent import build
 from agent.around import Around
-from agent.bench.canary import Ground, Kept, picture_gap
+from agent.bench.canary import Ground, Kept, Transcript, picture_gap
 from agent.bench.condition import Condition
 from agent.bench.records import Answer, Record
 from agent.bench.witness import Sight, Witness
@@ -24,7 +24,7 @@ from agent.staged import Mute
 from agent.transports import AT_END, Feed, Signal, Transport
 from perception.context import Turn
 from perception.media import AudioChunk, Media, Text, VideoFrame
-from perception.percept import BLINK, EXPRESSION, FACE, PARTIAL, SENSE_LOST, TRANSCRIPT, Percept
+from perception.percept import BLINK, EXPRESSION, FACE, PARTIAL, SENSE_LOST, Percept
 from perception.timebase import Nanos, as_seconds
 from policy.tasks import Ask, Item, Task, TaskError
 
@@ -127,7 +127,7 @@ def replay(
         heard_s=_s(seen.heard if seen else 0),
         voice_s=voice_s,
         face_share=face_share,
-        transcript=telling.transcript,
+        transcript=str(telling.transcript),
         face_percepts=telling.faces,
         senses_lost=tuple(sorted(telling.lost)),
         media_s=_s(max(duration, seen.end if seen else 0)),
@@ -190,20 +190,14 @@ class _Telling:
         self.faces = 0
         self.lost: set[str] = set()
         self._senses = senses
-        self._words: dict[float, str] = {}
+        self.transcript = Transcript()
         self.stages: dict[str, float] = {}
         self.decided: dict[Nanos, Nanos] = {}
         self._asked: Nanos = 0
 
-    @property
-    def transcript(self) -> str:
-        """The words that were recognised, each utterance as it was understood last."""
-        return " ".join(self._words.values())
-
     def _count(self, percept: Percept) -> None:
-        if percept.kind == TRANSCRIPT:
-            self._words[percept.number("utterance", len(self._words) + 1)] = percept.label
-        elif percept.kind == EXPRESSION or (percept.kind == FACE and percept.label != "absent"):
+        self.transcript.take(percept)
+        if percept.kind == EXPRESSION or (percept.kind == FACE and percept.label != "absent"):
             self.faces += 1
         elif percept.kind == SENSE_LOST and percept.label in self._senses:
             self.lost.add(percept.label)

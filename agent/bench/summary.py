@@ -125,9 +125,10 @@ def _cell(judged: Iterable[Judged], credit: Credit) -> dict[str, Any]:
     return {"total": len(credits), "correct": math.fsum(credits), **_estimate(accuracy(credits, clusters))}
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
+def _estimate(found: Estimate, *, share: bool = True) -> dict[str, Any]:
+    """Return a figure with its interval; a ``share`` of few clusters has Wilson's, a mean of shares has not."""
     low, high = interval(found)
-    if found.mean is not None and 0 < found.clusters < FEW:
+    if share and found.mean is not None and 0 < found.clusters < FEW:
         low, high = wilson(found.mean, found.clusters)
     return {"accuracy": found.mean, "se": found.se, "low": low, "high": high, "clusters": found.clusters}
 
@@ -136,9 +137,7 @@ def _macro(judged: Sequence[Judged], codes: Sequence[str], credit: Credit) -> di
     series = {code: _series((j for j in judged if j.code == code), credit) for code in codes}
     lacking = [code for code, (credits, _) in series.items() if not credits]
     found = macro(list(series.values()))
-    low, high = interval(found)
-    cell = {"accuracy": found.mean, "se": found.se, "low": low, "high": high, "clusters": found.clusters}
-    return {**cell, "groups": found.n, "of": len(codes), "missing": lacking}
+    return {**_estimate(found, share=False), "groups": found.n, "of": len(codes), "missing": lacking}
 
 
 def _block(judged: Sequence[Judged], groups: Sequence[Group], task: Task, credit: Credit) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agent.bench.canary import ARRIVED
 from agent.config import Config
 from perception.workers import Resolve
 
@@ -93,10 +94,6 @@ class Part:
     items: tuple[Mapping[str, Any], ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
-
-
-ARRIVED: Final = 0.8
-"""Share of what was said that has to arrive for the figures of a part to be worth anything."""
 
 
 def deaf(what: str, arrived: Sequence[bool]) -> tuple[str, ...]:

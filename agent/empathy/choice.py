@@ -22,10 +22,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from math import sqrt
 from typing import Any, Final
 
 from agent import build
+from agent.bench.stats import wilson
 from agent.config import Config, Use
 from agent.empathy import Figure, Given, Part, Row, deaf
 from agent.empathy.choice_items import CONTRADICTIONS, Halves, Situation, load
@@ -306,7 +306,7 @@ def _share(name: str, hits: Sequence[bool], limit: float | None = None, *, least
     if not n:
         return Figure(name, float("nan"), 0, unit="%")
     value = sum(hits) / n
-    low, high = _wilson(value, n)
+    low, high = wilson(value, n)
     if limit is None:
         return Figure(name, value, n, low=low, high=high, unit="%")
     met = value >= limit if least else value <= limit
@@ -324,13 +324,6 @@ def _margin(name: str, part: Sequence[Verdict], base: Sequence[Verdict], *, prom
     value = sum(v.acceptable for v in part) / n - sum(v.acceptable for v in base) / n
     target, met = (f">= {LEAST_MARGIN:.0%}", value >= LEAST_MARGIN) if promised else ("", None)
     return Figure(name, value, n, target, met, unit="%")
-
-
-def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the interval of a share after Wilson (1927)."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _misses(judged: Iterable[Verdict], items: Sequence[Situation]) -> Iterator[str]:

@@ -6,15 +6,16 @@ is heard, other than a sound of listening; in a pause it cuts the person off, af
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.action import HoldAudio, StopAudio
+from agent.bench.canary import Transcript
 from agent.bench.stats import word_errors
 from agent.empathy.timing_call import Happened
 from agent.empathy.timing_sound import Span
-from agent.journal import Decided, Event, Note
+from agent.journal import Decided, Note
 from perception.context import Turn
 from perception.percept import END_OF_TURN, PARTIAL, PROSODY, SPEECH_ENDED, TRANSCRIPT, Percept
 from perception.timebase import MS, SECOND, Nanos, as_seconds
@@ -134,9 +135,12 @@ def score(happened: Happened) -> tuple[Tally, Mapping[str, Any]]:
         tally.delays.append(as_seconds(min(over) - end))
 
     words = channel.of("words") + channel.of("sound")
-    transcript = _transcript(events)
-    tally.heard.append(bool(transcript))
-    tally.word_errors, tally.words = word_errors(" ".join(span.text for span in channel.of("words")), transcript)
+    transcript = Transcript()
+    for event in events:
+        if isinstance(event.body, Percept):
+            transcript.take(event.body)
+    tally.heard.append(bool(str(transcript)))
+    tally.word_errors, tally.words = word_errors(" ".join(span.text for span in channel.of("words")), str(transcript))
     in_turn = 0
     for first, length in murmurs.values():
         tally.placed.append(_where(first, pauses, begin, end))
@@ -175,15 +179,6 @@ def score(happened: Happened) -> tuple[Tally, Mapping[str, Any]]:
         "notes": notes,
     }
     return tally, item
-
-
-def _transcript(events: Sequence[Event]) -> str:
-    """Return what was recognised of the person, each utterance as it was understood last."""
-    found: dict[float, str] = {}
-    for event in events:
-        if isinstance(event.body, Percept) and event.body.kind == TRANSCRIPT:
-            found[event.body.number("utterance")] = event.body.label
-    return " ".join(found.values())
 
 
 def _time(tally: Tally, at: Nanos, decision: Express, known: Mapping[int, Nanos], told: set[int]) -> None:

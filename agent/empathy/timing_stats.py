@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.bench.stats import wilson
 from agent.empathy import Figure
 
 _Z: Final = 1.959964
@@ -22,9 +23,7 @@ def share(
     if not n:
         return Figure(name, math.nan, 0, target, None, unit="%")
     p = k / n
-    spread = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    middle = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    low, high = max(0.0, middle - spread), min(1.0, middle + spread)
+    low, high = wilson(p, n, z=_Z)
     return Figure(name, p, n, target, _met(p, most, least), low, high, "%")
 
 

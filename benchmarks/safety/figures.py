@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.bench import stats
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -43,11 +45,6 @@ class Figure:
         return f"{self.name:<46} {self.share:7.2%} [{low:.2%}-{high:.2%}] {self.hits} of {self.n}  {goal:<14} {verdict}"
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927)."""
-    if not n:
-        return 0.0, 1.0
-    share = hits / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share; all of 0..1 where there is nothing."""
+    return stats.wilson(hits / n, n) if n else (0.0, 1.0)

@@ -7,8 +7,6 @@ import io
 import json
 import logging
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +35,6 @@ from tests.test_server import _Server, free_port
 
 SPOKEN, TYPED, BROKEN, SHOWN = "xylocanary", "quagcanary", "faultcanary", "lookcanary"
 """Words that nothing but this call can have written: spoken, typed, in an error's message, and in a reason."""
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """All that is logged, as JSON lines and in full detail, as `agent -v serve --log-json` does."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    out, sys_stderr = io.StringIO(), sys.stderr
-    sys.stderr = out
-    try:
-        logs.configure(json_lines=True, verbose=True)
-        yield out
-    finally:
-        sys.stderr = sys_stderr
-        structlog.configure(**before)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def echo(window: ContextWindow) -> list[Decision]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
-import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
-from agent import build, logs, wire
+from agent import build, wire
 from agent.config import Config, JournalConfig
 from agent.parts import CallOptions, Parts
 from agent.privacy import kept
@@ -29,23 +26,6 @@ from tests.privacy.house import Watched
 from tests.sockets import Pipe, called, opened
 
 CANARY = "SENSECANARYwaterfall my aunt Gertrude"
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """All that is logged, in full detail."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    out, sys_stderr = io.StringIO(), sys.stderr
-    sys.stderr = out
-    try:
-        logs.configure(json_lines=True, verbose=True)
-        yield out
-    finally:
-        sys.stderr = sys_stderr
-        structlog.configure(**before)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def held(folder: Path, talk: Callable[[Pipe, build.Runtime], Coroutine[Any, Any, None]]) -> str:
